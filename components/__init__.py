@@ -1,0 +1,1 @@
+"""Reusable Kubeflow Pipelines components of the feedback flywheel; one stage, one package."""

@@ -1,0 +1,1 @@
+"""What crosses a border between rooms: pure data with versioned schemas, no behaviour beyond validation."""

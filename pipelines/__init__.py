@@ -1,0 +1,1 @@
+"""The pipelines that compose the components; one file a pipeline."""
