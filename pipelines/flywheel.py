@@ -1,0 +1,140 @@
+"""Pipeline `flywheel`: one turn of the loop, from user feedback to a safely released model.
+
+The same function runs on one machine (kfp.local) and is compiled for a cluster.
+"""
+
+from kfp import dsl
+
+from flywheel.components.preflight.component import check_inputs
+from flywheel.components.report.component import write_report
+from flywheel.pipelines.ingest_feedback import ingest_feedback
+from flywheel.pipelines.monitor_model import monitor_model
+from flywheel.pipelines.retrain_model import retrain_model
+from flywheel.pipelines.roll_out_model import roll_out_model
+from flywheel.pipelines.task_settings import step
+
+
+@dsl.pipeline(name="flywheel", description="One turn of the loop: feedback, curation, training, verdict, canary, drift.")
+def flywheel(
+    logs: str,
+    production_model: str,
+    store: str,
+    registry: str,
+    run_id: str = "",
+    log_format: str = "auto",
+    replay_data: str = "",
+    golden: str = "",
+    traffic: str = "",
+    labels: str = "",
+    model_name: str = "assistant",
+    service: str = "assistant",
+    min_candidates: int = 200,
+    replay_share: float = 0.5,
+    test_share: float = 0.25,
+    launcher: str = "local",
+    processes: int = 2,
+    zero_stage: int = 2,
+    epochs: float = 3.0,
+    learning_rate: float = 5e-4,
+    batch_size: int = 32,
+    verdict_spec: str = "",
+    shares: str = "0.01,0.05,0.25,0.5,1.0",
+    driver: str = "local",
+    alerts: str = "",
+    current_days: float = 7.0,
+    report_file: str = "",
+    seed: int = 7,
+):
+    """Turn the flywheel once.
+
+    Args:
+        logs: File, folder, glob or URI of feedback logs.
+        production_model: Model folder (safetensors) that serves now; the registry's alias wins once it is set.
+        store: URI of the feedback store (local folder or s3:// gs:// abfs://).
+        registry: Model registry, for example `sqlite:////data/registry.db`.
+        run_id: Identity of the run; empty: the id that KFP gives. The same id again is a retry.
+        log_format: `auto` or the name of a format (components/intake/README.md).
+        replay_data: Original training data (JSON lines) to blend in; empty: none.
+        golden: Evaluation items (JSON lines, `EvaluationItem`); empty: only items held out from the feedback.
+        traffic: Simulated users (JSON lines, `UserQuestion`) for the local canary; empty: replay of the log.
+        labels: Corrections labelled by people, to train the classifier on beside the packaged ones.
+        model_name: Name in the registry.
+        service: Name of the served model; one rollout at a time on each.
+        min_candidates: Accepted corrections below which the turn ends with a hold.
+        replay_share: Share of the training rows that is original data, 0 to 1.
+        test_share: Share of the correction groups held out for the verdict, 0 to 1.
+        launcher: `local` (torchrun on this machine).
+        processes: Training processes.
+        zero_stage: DeepSpeed ZeRO stage, 0 to 3.
+        epochs: Passes over the training rows.
+        learning_rate: Peak learning rate of AdamW.
+        batch_size: Rows per process and step.
+        verdict_spec: YAML file with the pre-registered gauntlet; empty: the packaged one.
+        shares: Shares of users on the candidate, step by step.
+        driver: `local` (KServe model servers on loopback).
+        alerts: JSON-lines file that alerts are appended to.
+        current_days: Window that drift is looked for in, days.
+        report_file: Where the report is written to besides the artifact; empty: nowhere.
+        seed: Seed of every random choice.
+    """
+    report = step(
+        write_report(
+            store=store,
+            registry=registry,
+            model_name=model_name,
+            run_id=run_id,
+            job_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+            destination=report_file,
+        )
+    )
+    with dsl.ExitHandler(report, name="one turn"):
+        inputs = step(
+            check_inputs(
+                logs=logs,
+                log_format=log_format,
+                production_model=production_model,
+                replay_data=replay_data,
+                golden=golden,
+                traffic=traffic,
+                store=store,
+                run_id=run_id,
+                job_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+            )
+        )
+        intake = ingest_feedback(logs=logs, store=store, run_id=inputs.output, log_format=log_format)
+        retrain = retrain_model(
+            production_model=production_model,
+            store=store,
+            registry=registry,
+            run_id=inputs.output,
+            replay_data=replay_data,
+            golden=golden,
+            labels=labels,
+            model_name=model_name,
+            min_candidates=min_candidates,
+            replay_share=replay_share,
+            test_share=test_share,
+            launcher=launcher,
+            processes=processes,
+            zero_stage=zero_stage,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            verdict_spec=verdict_spec,
+            seed=seed,
+        ).after(intake)
+        monitor_model(store=store, run_id=inputs.output, alerts=alerts, current_days=current_days).after(retrain)
+        with dsl.If(retrain.output == "promote", name="the candidate passed the gauntlet"):
+            roll_out_model(
+                store=store,
+                registry=registry,
+                run_id=inputs.output,
+                model_name=model_name,
+                version="candidate",
+                production_model=production_model,
+                service=service,
+                traffic=traffic,
+                shares=shares,
+                driver=driver,
+                seed=seed,
+            )

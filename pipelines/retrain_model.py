@@ -1,0 +1,93 @@
+"""Pipeline `retrain-model`: curate the feedback in the store and, when there is enough, train and judge a candidate."""
+
+from kfp import dsl
+
+from flywheel.components.curation.component import (
+    classify_corrections,
+    cluster_feedback,
+    deduplicate_feedback,
+    mine_preferences,
+    route_candidates,
+)
+from flywheel.components.monitoring.component import check_trigger, report_hold
+from flywheel.components.registry.component import resolve_production
+from flywheel.components.store.component import snapshot_feedback
+from flywheel.components.validation.component import validate_candidates
+from flywheel.pipelines.task_settings import step
+from flywheel.pipelines.train_candidate import train_candidate
+
+
+@dsl.pipeline(name="retrain-model", description="Curate feedback, train with DeepSpeed, judge against production.")
+def retrain_model(
+    production_model: str,
+    store: str,
+    registry: str,
+    run_id: str,
+    replay_data: str = "",
+    golden: str = "",
+    labels: str = "",
+    model_name: str = "assistant",
+    min_candidates: int = 200,
+    replay_share: float = 0.5,
+    test_share: float = 0.25,
+    launcher: str = "local",
+    processes: int = 2,
+    zero_stage: int = 2,
+    epochs: float = 3.0,
+    learning_rate: float = 5e-4,
+    batch_size: int = 32,
+    verdict_spec: str = "",
+    seed: int = 7,
+) -> str:
+    """Turn stored feedback into a judged candidate; parameters as in `flywheel`.
+
+    Returns:
+        `promote`, `hold` or `reject`.
+    """
+    production = step(
+        resolve_production(
+            registry=registry, model_name=model_name, production_model=production_model, store=store, run_id=run_id
+        )
+    )
+    snapshot = step(snapshot_feedback(store=store, run_id=run_id))
+    unique = step(deduplicate_feedback(feedback=snapshot.outputs["feedback"], store=store, run_id=run_id))
+    classified = step(classify_corrections(kept=unique.outputs["kept"], labels=labels, store=store, run_id=run_id))
+    routed = step(route_candidates(classified=classified.outputs["classified"], store=store, run_id=run_id))
+    clustered = step(cluster_feedback(routed=routed.outputs["routed"], store=store, run_id=run_id))
+    candidates = clustered.outputs["candidates"]
+    preferences = step(mine_preferences(candidates=candidates, store=store, run_id=run_id))
+    contract = step(validate_candidates(candidates=candidates, store=store, run_id=run_id))
+    trigger = step(
+        check_trigger(
+            candidates=candidates,
+            contract=contract.outputs["Output"],
+            store=store,
+            run_id=run_id,
+            min_candidates=min_candidates,
+        )
+    )
+    with dsl.If(trigger.output == "train", name="enough good feedback"):
+        candidate = train_candidate(
+            candidates=candidates,
+            pairs=preferences.outputs["pairs"],
+            production_model=production.output,
+            replay_data=replay_data,
+            golden=golden,
+            store=store,
+            registry=registry,
+            model_name=model_name,
+            run_id=run_id,
+            replay_share=replay_share,
+            test_share=test_share,
+            launcher=launcher,
+            processes=processes,
+            zero_stage=zero_stage,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            verdict_spec=verdict_spec,
+            seed=seed,
+        )
+    with dsl.Else(name="not enough good feedback"):
+        hold = step(report_hold(reason="trigger said hold", store=store, run_id=run_id))
+    return dsl.OneOf(candidate.output, hold.output)

@@ -1,0 +1,83 @@
+"""Pipeline `roll-out-model`: canary of a registered version; promoted when shown safe, rolled back when it harms."""
+
+from kfp import dsl
+
+from flywheel.components.deployment.component import prepare_traffic, run_canary
+from flywheel.components.registry.component import (
+    promote_model,
+    resolve_production,
+    resolve_version,
+    restore_production,
+)
+from flywheel.pipelines.task_settings import step
+
+
+@dsl.pipeline(name="roll-out-model", description="Canary a version with anytime-valid guardrails; promote or roll back.")
+def roll_out_model(
+    store: str,
+    registry: str,
+    run_id: str,
+    model_name: str = "assistant",
+    version: str = "candidate",
+    production_model: str = "",
+    service: str = "assistant",
+    traffic: str = "",
+    shares: str = "0.01,0.05,0.25,0.5,1.0",
+    driver: str = "local",
+    seed: int = 7,
+) -> str:
+    """Roll a version out step by step; parameters as in `flywheel`.
+
+    Args:
+        version: Version number, or an alias such as `candidate`.
+
+    Returns:
+        `promote`, `rollback` or `hold`.
+    """
+    production = step(
+        resolve_production(
+            registry=registry, model_name=model_name, production_model=production_model, store=store, run_id=run_id
+        )
+    )
+    chosen = step(resolve_version(registry=registry, model_name=model_name, version=version))
+    candidate = dsl.importer(artifact_uri=chosen.outputs["uri"], artifact_class=dsl.Model, reimport=False)
+    users = step(prepare_traffic(traffic=traffic, store=store, run_id=run_id))
+    canary = step(
+        run_canary(
+            candidate=candidate.output,
+            production_model=production.output,
+            traffic=users.outputs["Output"],
+            registry=registry,
+            service=service,
+            store=store,
+            run_id=run_id,
+            shares=shares,
+            driver=driver,
+            seed=seed,
+        ),
+        memory="16Gi",
+    )
+    with dsl.If(canary.outputs["Output"] == "promote", name="shown safe"):
+        step(
+            promote_model(
+                registry=registry,
+                model_name=model_name,
+                version=chosen.outputs["number"],
+                expected_production=chosen.outputs["production"],
+                reason="canary shown safe at every share",
+                store=store,
+                run_id=run_id,
+            )
+        )
+    with dsl.Else(name="harmful or not settled"):
+        step(
+            restore_production(
+                registry=registry,
+                model_name=model_name,
+                version=chosen.outputs["number"],
+                reason="canary did not show the candidate safe",
+                store=store,
+                run_id=run_id,
+            )
+        )
+    return canary.outputs["Output"]

@@ -1,0 +1,26 @@
+"""Settings that every task of our pipelines gets: no cache where a step has side effects, and limits."""
+
+from kfp import dsl, kubernetes
+
+# Kubernetes secret with the key `pseudonym-key`; on one machine the same variable is read from the environment.
+PSEUDONYM_SECRET = "flywheel-pseudonym-key"
+
+
+def step(task: dsl.PipelineTask, cpu: str = "2", memory: str = "4Gi") -> dsl.PipelineTask:
+    """Switch the cache off and bound the resources.
+
+    Every step writes its record (and mostly rows) into the store: a cached result would skip that.
+
+    Args:
+        task: The task to set.
+        cpu: Limit, Kubernetes CPU quantity.
+        memory: Limit, Kubernetes memory quantity.
+    """
+    return task.set_caching_options(False).set_cpu_limit(cpu).set_memory_limit(memory)
+
+
+def with_pseudonym_key(task: dsl.PipelineTask) -> dsl.PipelineTask:
+    """Give an intake task the key of the subject pseudonyms, as a secret and never as a parameter."""
+    return kubernetes.use_secret_as_env(
+        task, secret_name=PSEUDONYM_SECRET, secret_key_to_env={"pseudonym-key": "FLYWHEEL_PSEUDONYM_KEY"}
+    )

@@ -1,0 +1,1 @@
+"""The `flywheel` command; one file a group of subcommands."""

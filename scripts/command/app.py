@@ -1,0 +1,39 @@
+"""The `flywheel` command."""
+
+import sys
+
+import typer
+
+from flywheel.scripts.command import bench, compiling, registry, run, verdict
+
+app = typer.Typer(
+    name="flywheel",
+    help="Turn user feedback into a better, safely released LLM.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run.run)
+app.command("world")(run.world)
+app.command("compile")(compiling.compile_pipelines)
+app.command("bench")(bench.bench)
+app.add_typer(registry.app, name="registry")
+app.add_typer(verdict.app, name="verdict")
+
+
+@app.callback()
+def version() -> None:
+    """Turn user feedback into a better, safely released LLM."""
+
+
+def main() -> None:
+    """Run the command; a refused input ends with its message and exit code 2, never with a traceback."""
+    try:
+        app()
+    except (ValueError, OSError, LookupError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
