@@ -14,7 +14,7 @@ from flywheel.pipelines.roll_out_model import roll_out_model
 from flywheel.pipelines.task_settings import step
 
 
-@dsl.pipeline(name="flywheel", description="One turn of the loop: feedback, curation, training, verdict, canary, drift.")
+@dsl.pipeline(name="flywheel", description="One turn of the loop, from user feedback to a safely released model.")
 def flywheel(
     logs: str,
     production_model: str,

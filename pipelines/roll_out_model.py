@@ -12,7 +12,7 @@ from flywheel.components.registry.component import (
 from flywheel.pipelines.task_settings import step
 
 
-@dsl.pipeline(name="roll-out-model", description="Canary a version with anytime-valid guardrails; promote or roll back.")
+@dsl.pipeline(name="roll-out-model", description="Canary a version under anytime-valid guardrails.")
 def roll_out_model(
     store: str,
     registry: str,

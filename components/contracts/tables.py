@@ -8,6 +8,7 @@ from flywheel.components.contracts.document import Document
 
 TableName = Literal["interactions", "feedback", "candidates", "reviews", "quarantine", "lineage"]
 
+
 class TableReference(Document):
     """One version of one table: the exact rows that a step read or wrote.
 
@@ -18,12 +19,14 @@ class TableReference(Document):
     table: TableName
     version: int = Field(ge=0)
 
+
 class FeedbackSnapshot(Document):
     """What intake hands on: the interactions and the feedback as of one moment."""
 
     schema_: Literal["flywheel.snapshot/v1"] = Field(default="flywheel.snapshot/v1", alias="schema")
     interactions: TableReference
     feedback: TableReference
+
 
 class CandidateSnapshot(Document):
     """What curation hands on: the candidates of one run in one version of the table."""

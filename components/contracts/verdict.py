@@ -63,8 +63,11 @@ class Verdict(Document):
     @model_validator(mode="after")
     def _closed(self) -> "Verdict":
         if self.decision is Decision.PROMOTE:
-            bad = [metric.name for metric in self.metrics if metric.outcome in ("missing", "inferior", "inconclusive")
-                   and metric.role != "primary"]
+            bad = [
+                metric.name
+                for metric in self.metrics
+                if metric.outcome in ("missing", "inferior", "inconclusive") and metric.role != "primary"
+            ]
             if bad or not any(metric.role == "primary" and metric.outcome == "superior" for metric in self.metrics):
                 raise ValueError(f"a verdict cannot promote: no superior primary metric, or not shown safe: {bad}")
         return self

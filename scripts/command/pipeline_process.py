@@ -20,9 +20,7 @@ QUIET_ENVIRONMENT = {
 }
 
 
-def run_pipeline(
-    pipeline: str, parameters: dict[str, Any], folder: Path, follow: Callable[[StepEvent], None]
-) -> int:
+def run_pipeline(pipeline: str, parameters: dict[str, Any], folder: Path, follow: Callable[[StepEvent], None]) -> int:
     """Run one pipeline to its end; interrupting this process ends the whole tree of child processes.
 
     Args:

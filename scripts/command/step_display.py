@@ -1,5 +1,6 @@
 """Show the steps of a run while it happens: a line for each finished step, the current one's words below."""
 
+import re
 import time
 from types import TracebackType
 from typing import Self
@@ -56,7 +57,7 @@ class StepDisplay:
 
     def _line(self, event: StepEvent) -> None:
         seconds = time.monotonic() - self._began.get(event.step, time.monotonic())
-        name = event.step.rstrip("-0123456789") or event.step
+        name = component_name(event.step)
         line = Text.assemble(
             ("  ✓ ", "green") if event.kind == "finished" else ("  ✗ ", "bold red"),
             (f"{name:<24}", "bold"),
@@ -74,6 +75,11 @@ class StepDisplay:
 
         records = [record for record in lineage.steps(self._store, self._run_id) if record.step == name]
         return describe(records[-1]) if records else ""
+
+
+def component_name(task: str) -> str:
+    """Name of the component behind a task name: KFP writes dashes and numbers repeated tasks."""
+    return re.sub(r"-\d+$", "", task).replace("-", "_")
 
 
 def describe(record: StepRecord) -> str:

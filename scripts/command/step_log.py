@@ -10,7 +10,9 @@ STARTED = re.compile(r"INFO - Executing task '([^']+)'")
 FINISHED = re.compile(r"Task '([^']+)' finished with status (\w+)")
 # what the executor itself prints around a step's own words
 EXECUTOR = re.compile(r"^\[KFP Executor |^[{}\[\]\"]|^\d\d:\d\d:\d\d\.\d+ - |^-+$|^Output\b")
-EXCEPTION = re.compile(r"^(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Failed|Refused|Interrupt|Exit|Held|Busy)?: ?")
+EXCEPTION = re.compile(
+    r"^(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Failed|Refused|Interrupt|Exit|Held|Busy)?: ?"
+)
 TRACEBACK = "Traceback (most recent call last):"
 
 

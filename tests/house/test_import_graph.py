@@ -13,8 +13,19 @@ WRAPPERS = [path for path in MODULES if path.name == "component.py"]
 CORES = [path for path in MODULES if path.name != "component.py"]
 FORBIDDEN = {"kfp", "kubernetes"}
 # the rooms whose steps run in the data or control image without a model in memory
-WITHOUT_TORCH = ("contracts", "store", "statistics", "preflight", "intake", "curation", "validation", "monitoring",
-                 "dataset", "registry", "report")
+WITHOUT_TORCH = (
+    "contracts",
+    "store",
+    "statistics",
+    "preflight",
+    "intake",
+    "curation",
+    "validation",
+    "monitoring",
+    "dataset",
+    "registry",
+    "report",
+)
 
 
 def imported_names(tree: ast.AST) -> set[str]:
@@ -65,8 +76,12 @@ def test_the_check_sees_a_forbidden_import(tmp_path):
 def test_wrapper_is_thin(path):
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.FunctionDef):
-            statements = [child for child in node.body if not isinstance(child, ast.Expr | ast.Import | ast.ImportFrom)
-                          or isinstance(child, ast.Expr) and not isinstance(child.value, ast.Constant)]
+            statements = [
+                child
+                for child in node.body
+                if not isinstance(child, ast.Expr | ast.Import | ast.ImportFrom)
+                or (isinstance(child, ast.Expr) and not isinstance(child.value, ast.Constant))
+            ]
             lines = sum((child.end_lineno or child.lineno) - child.lineno + 1 for child in statements)
             assert lines <= 30, f"{path.parent.name}.{node.name}: {lines} lines in a wrapper; move logic to the core"
 
