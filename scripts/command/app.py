@@ -30,7 +30,10 @@ def main() -> None:
     """Run the command; a refused input ends with its message and exit code 2, never with a traceback."""
     try:
         app()
-    except (ValueError, OSError, LookupError) as error:
+    except Exception as error:
+        ours = type(error).__module__.startswith("flywheel.")
+        if not ours and not isinstance(error, ValueError | OSError | LookupError):
+            raise  # a defect of ours: the traceback is wanted
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 

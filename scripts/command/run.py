@@ -62,7 +62,7 @@ def run(
     console.print(f"[bold]flywheel[/] run {name}")
     began = time.monotonic()
     if logs:
-        parameters = {
+        parameters: dict[str, Any] = {
             "logs": _absolute(logs),
             "production_model": _absolute(model),
             "golden": _absolute(golden),
