@@ -101,8 +101,9 @@ def _small_world(console: Console, story: str, seed: int, folder: Path, cache: P
     from flywheel.scripts.small_world.build import build_world
 
     began = time.monotonic()
-    with console.status("making the small world (trains its production model on first use) ..."):
-        made = build_world(story, seed, folder, cache)
+    waiting = "making the small world (trains its production model on first use)"
+    with console.status(waiting) as status:
+        made = build_world(story, seed, folder, cache, progress=lambda line: status.update(f"{waiting}: {line}"))
     console.print(f"  [green]✓[/] [bold]{'small world':<24}[/][dim]{time.monotonic() - began:6.1f} s[/]  {story}")
     return {
         "logs": str(made.logs),
