@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-
 from flywheel.components.contracts.tables import TableName, TableReference
 from flywheel.components.store.errors import StoreError
 from flywheel.components.store.location import local_folder, storage_options, table_uri

@@ -7,7 +7,6 @@ import hashlib
 
 import orjson
 import pyarrow as pa
-
 from flywheel.components.contracts.tables import TableName
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")

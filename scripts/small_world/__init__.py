@@ -1,0 +1,1 @@
+"""The small world: facts, a production model, users, feedback and traffic, all from one seed (design §7)."""
