@@ -1,8 +1,8 @@
 """Mean of clustered values with a variance that does not pretend the turns of one user are independent.
 
-Source: Bell & McCaffrey (2002), Survey Methodology 28:169 (CR3, the cluster jackknife); Carter, Schnepel & Steigerwald (2017),
-Rev. Econ. Stat. 99:698 (effective number of clusters); Kish (1965), Survey Sampling (design effect);
-Miller (2024), arXiv:2411.00640 (clustered errors of LLM evaluations).
+Source: Bell & McCaffrey (2002), Survey Methodology 28:169 (CR3, the cluster jackknife); Carter, Schnepel &
+Steigerwald (2017), Rev. Econ. Stat. 99:698 (effective number of clusters); Kish (1965), Survey Sampling (design
+effect); Miller (2024), arXiv:2411.00640 (clustered errors of LLM evaluations).
 """
 
 import math

@@ -172,11 +172,11 @@ def users_needed_sequential(
     beta = float(stats.norm.isf(1 - fraction(power, "power")))
     here, there = baseline_rate * (1 - baseline_rate), other * (1 - other)
     variance = here / (1 - share) + there / share  # of the difference, times the number of users
-    typical = (here + there) / 2
+    larger = max(here, there)  # what asymptotic_difference gives to both arms
 
     def too_wide(users: float) -> bool:
-        effective = typical * users / variance
-        width = float(asymptotic_half_width(typical, effective, rho_for(effective, alpha, "one"), alpha, "one"))
+        effective = share * (1 - share) * users
+        width = float(asymptotic_half_width(larger, effective, rho_for(effective, alpha, "one"), alpha, "one"))
         return width + beta * math.sqrt(variance / users) > room
 
     low, high = 1.0, 2.0
