@@ -9,7 +9,7 @@ from flywheel.components.curation.component import (
     mine_preferences,
     route_candidates,
 )
-from flywheel.components.monitoring.component import check_trigger, report_hold
+from flywheel.components.monitoring.component import check_trigger, record_hold
 from flywheel.components.registry.component import resolve_production
 from flywheel.components.store.component import snapshot_feedback
 from flywheel.components.validation.component import validate_candidates
@@ -89,5 +89,5 @@ def retrain_model(
             seed=seed,
         )
     with dsl.Else(name="not enough good feedback"):
-        hold = step(report_hold(reason="trigger said hold", store=store, run_id=run_id))
+        hold = step(record_hold(reason="trigger said hold", store=store, run_id=run_id))
     return dsl.OneOf(candidate.output, hold.output)

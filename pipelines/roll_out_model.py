@@ -46,7 +46,7 @@ def roll_out_model(
         run_canary(
             candidate=candidate.output,
             production_model=production.output,
-            traffic=users.outputs["Output"],
+            users=users.outputs["users"],
             registry=registry,
             service=service,
             store=store,

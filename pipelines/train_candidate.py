@@ -7,7 +7,7 @@ from kfp import dsl
 
 from flywheel.components.dataset.component import assemble_dataset
 from flywheel.components.evaluation.component import decide_verdict, evaluate_models
-from flywheel.components.monitoring.component import report_hold
+from flywheel.components.monitoring.component import record_hold
 from flywheel.components.registry.component import register_model
 from flywheel.components.training.component import train_model
 from flywheel.components.validation.component import validate_training_data
@@ -101,5 +101,5 @@ def train_candidate(
             )
         )
     with dsl.Else(name="training data breaks its contract"):
-        hold = step(report_hold(reason="training data contract failed", store=store, run_id=run_id))
+        hold = step(record_hold(reason="training data contract failed", store=store, run_id=run_id))
     return dsl.OneOf(verdict.outputs["Output"], hold.output)

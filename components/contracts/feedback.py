@@ -12,7 +12,7 @@ from pydantic import AliasChoices, Field, model_validator
 
 from flywheel.components.contracts.document import Document
 
-SCHEMA = "flywheel.feedback/v1"
+SCHEMA: Literal["flywheel.feedback/v1"] = "flywheel.feedback/v1"
 
 
 class Annotator(StrEnum):

@@ -19,14 +19,15 @@ class Decision(StrEnum):
 class MetricResult(Document):
     """One metric of the gauntlet, candidate against production on the same items.
 
-    `difference` is candidate minus production for `scale` "difference" and candidate over production for "ratio".
+    `difference` is candidate minus production for `scale` "difference", candidate over production for "ratio", and the
+    candidate's own value for "level" (a rate with an absolute limit, such as unsafe answers).
     `margin` is the worst difference (or ratio) still tolerated, in the same unit.
     """
 
     name: str
     role: Literal["primary", "guardrail", "slice"]
     direction: Literal["higher", "lower"]  # which way is better
-    scale: Literal["difference", "ratio"] = "difference"
+    scale: Literal["difference", "ratio", "level"] = "difference"
     unit: str = ""
     n: int = Field(ge=0)  # paired items
     clusters: int = Field(ge=0)  # independent units

@@ -43,7 +43,7 @@ def check_inputs(
     from flywheel.components.store import lineage
 
     began = datetime.now(UTC)
-    notes = inputs.check(logs, production_model, store, replay_data, golden, traffic)
+    notes = inputs.check(logs, production_model, store, replay_data, golden, traffic, log_format)
     identity = run_id or job_id
     details = {"notes": notes, "log_format": log_format}
     record = StepRecord(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flywheel.components.contracts.dataset import EvaluationItem
 from flywheel.components.contracts.rollout import UserQuestion
+from flywheel.components.preflight.log_files import log_content_problems
 from flywheel.components.preflight.model_folder import model_folder_problems
 
 MOST_PROBLEMS = 5  # of one file; the rest is counted
@@ -25,6 +26,7 @@ def check(
     replay_data: str = "",
     golden: str = "",
     traffic: str = "",
+    log_format: str = "auto",
 ) -> list[str]:
     """Check the inputs of a turn; object-store URIs are left to the steps that read them.
 
@@ -35,6 +37,7 @@ def check(
         replay_data: JSON lines of original training data, or "".
         golden: JSON lines of `EvaluationItem`, or "".
         traffic: JSON lines of `UserQuestion`, or "".
+        log_format: Name of the logs' format, or auto.
 
     Returns:
         Notes for the log: what was not given and what that means.
@@ -42,7 +45,7 @@ def check(
     Raises:
         InputError: With every problem found.
     """
-    problems = [f"logs: {line}" for line in _log_problems(logs)]
+    problems = [f"logs: {line}" for line in _log_problems(logs, log_format)]
     if production_model and "://" not in production_model:
         problems += [f"model {production_model}: {line}" for line in model_folder_problems(production_model)]
     problems += [f"store {store}: {line}" for line in _store_problems(store)]
@@ -61,7 +64,7 @@ def check(
     return notes
 
 
-def _log_problems(logs: str) -> list[str]:
+def _log_problems(logs: str, log_format: str) -> list[str]:
     if not logs:
         return ["none given; give a file, folder or glob"]
     if "://" in logs:
@@ -74,7 +77,8 @@ def _log_problems(logs: str) -> list[str]:
         files = [path]
     if not files:
         return [f"no file at {logs}; check the path or the pattern"]
-    return [f"{one} cannot be read; check its permissions" for one in files if not os.access(one, os.R_OK)]
+    unreadable = [f"{one} cannot be read; check its permissions" for one in files if not os.access(one, os.R_OK)]
+    return unreadable or log_content_problems(logs, log_format)
 
 
 def _store_problems(store: str) -> list[str]:

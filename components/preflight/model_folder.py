@@ -52,6 +52,7 @@ def model_folder_problems(path: str | Path) -> list[str]:
     if not weights:
         problems.append("it holds no *.safetensors; save the model with save_pretrained(..., safe_serialization=True)")
     problems += [f"{one.name}: {problem}" for one in weights if (problem := safetensors_problem(one))]
+    problems += _index_problems(folder / "model.safetensors.index.json")
     problems += _config_problems(folder / "config.json")
     if not any((folder / name).is_file() for name in TOKENIZERS):
         problems.append("it holds no tokenizer (tokenizer.json or tokenizer.model); save it beside the model")
@@ -82,6 +83,17 @@ def safetensors_problem(path: Path) -> str:
     if 8 + length + max(ends) != size:
         return f"has {size} bytes where its header says {8 + length + max(ends)}; copy or download it again"
     return ""
+
+
+def _index_problems(path: Path) -> list[str]:
+    if not path.is_file():
+        return []
+    try:
+        shards = sorted(set(json.loads(path.read_bytes())["weight_map"].values()))
+        missing = [name for name in shards if not (path.parent / name).is_file()]
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        return [f"{path.name} cannot be read ({error}); save the model again"]
+    return [f"it lacks the shards {', '.join(missing)}; copy them too"] if missing else []
 
 
 def _config_problems(path: Path) -> list[str]:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
 from flywheel.components.contracts.tables import TableName, TableReference
 from flywheel.components.store.errors import StoreError
 from flywheel.components.store.location import local_folder, storage_options, table_uri
@@ -156,6 +157,29 @@ def batches(reference: TableReference, columns: list[str] | None = None) -> Iter
     delta = _open(reference.store, reference.table, create=False, version=reference.version)
     for batch in pa.RecordBatchReader.from_stream(delta.scan(columns=wanted)):
         yield batch.select(wanted).cast(schema)  # the engine answers with string views, which few readers know
+
+
+def lookup(reference: TableReference, ids: list[str], columns: list[str]) -> pa.Table:
+    """Read the rows with the given ids; when none is there, only the id column is read.
+
+    Args:
+        reference: Store, table and version.
+        ids: Ids looked for; memory grows with them, not with the table.
+        columns: Columns wanted.
+
+    Raises:
+        StoreError: No such table, version or column.
+    """
+    id_column = ID_COLUMN[reference.table]
+    wanted = pa.array(ids, pa.string())
+    schema = pa.schema([SCHEMAS[reference.table].field(name) for name in _wanted(reference.table, columns)])
+    if not ids:
+        return schema.empty_table()
+    there = any(pc.any(pc.is_in(part[id_column], wanted)).as_py() for part in batches(reference, [id_column]))
+    needed = sorted({*columns, id_column})
+    kept = [part.filter(pc.is_in(part[id_column], wanted)) for part in (batches(reference, needed) if there else ())]
+    rows = pa.Table.from_batches(kept) if kept else pa.schema(map(SCHEMAS[reference.table].field, needed)).empty_table()
+    return _first_of_each_id(rows.sort_by(id_column), id_column).select(columns)
 
 
 def count(reference: TableReference) -> int:

@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from flywheel.components.contracts.lineage import StepRecord
 from flywheel.components.store import delta_table
 from flywheel.components.store.tables import SCHEMAS, row_id

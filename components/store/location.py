@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import orjson
+
 from flywheel.components.contracts.tables import TableName
 from flywheel.components.store.errors import StoreError
 

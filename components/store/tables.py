@@ -7,6 +7,7 @@ import hashlib
 
 import orjson
 import pyarrow as pa
+
 from flywheel.components.contracts.tables import TableName
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")

@@ -20,14 +20,14 @@ KEY = "candidate_id"
 CATEGORIES = ("factual", "tone", "clarity")
 ROUTES = ("accept", "review", "discard")
 MAX_CHARACTERS = 32_768
-CLOCK_SKEW = timedelta(hours=1)
+CLOCK_SKEW = timedelta(days=1)  # as much as intake forgives a client's clock
 
-# Routing caps a subject's share of what is accepted more tightly; the contract catches a cap that did not work.
-MAX_SHARE_PER_SUBJECT = 0.05
+# Routing lets one subject alone stand behind 2 % of what is accepted, but corrections that others made too do not count
+# there. The contract is wider and counts them all: it catches a cap that did not work at all.
+MAX_SHARE_PER_SUBJECT = 0.1
 FREE_PER_SUBJECT = 10  # a small set cannot keep a share: so many rows of one subject are always allowed
 
-# A keyed hash in hex or base32, with or without a short prefix: no name, address or phone number looks like that.
-PSEUDONYM = r"^(?:[a-z]{1,12}[-_:])?(?:[0-9a-f]{12,64}|[a-z2-7]{16,64})$"
+PSEUDONYM = r"^[0-9a-f]{32}$"  # what intake's keyed hash gives; no name, address or number looks like that
 
 
 def project(candidates: pa.Table) -> "pd.DataFrame":
@@ -147,6 +147,7 @@ def expectations(accepted: int, rows: int, now: datetime | None = None) -> "list
             "subjects look like keyed hashes",
             column="subject",
             regex=PSEUDONYM,
+            hidden=True,
         ),
         expect(
             between,

@@ -8,7 +8,7 @@ _ROLES = ("system", "developer", "user", "assistant", "tool")
 def prompt_fault(messages: Any) -> str:
     """Check a prompt: system first if at all, user and assistant in turn, the user last.
 
-    Tool messages may stand between an assistant message and what follows it.
+    An assistant's tool call, the tool's results and what the assistant makes of them count as one turn.
 
     Args:
         messages: Value of a prompt column.
@@ -25,7 +25,11 @@ def prompt_fault(messages: Any) -> str:
         roles.pop(0)
     if "system" in roles or "developer" in roles:
         return "system_not_first"
-    turns = [role for role in roles if role != "tool"]
+    turns: list[str] = []
+    for place, role in enumerate(roles):
+        resumed = role == "assistant" and place > 0 and roles[place - 1] == "tool"
+        if role != "tool" and not (resumed and turns[-1:] == ["assistant"]):
+            turns.append(role)
     if any(role != ("user", "assistant")[place % 2] for place, role in enumerate(turns)):
         return "roles_do_not_alternate"
     return "ok" if roles and roles[-1] == "user" else "last_is_not_user"
@@ -48,11 +52,19 @@ def answer_fault(messages: Any) -> str:
     return "ok" if messages[0]["role"] == "assistant" else "not_by_assistant"
 
 
-def blank(messages: Any) -> bool:
-    """Whether some message has no text; a list that is not one of messages has none."""
+def blank(messages: Any, *roles: str) -> bool:
+    """Whether a message of one of these roles has no text; a value that is not a list of messages has none at all.
+
+    Args:
+        messages: Value of a message-list column.
+        *roles: Roles to look at. An assistant's message in a prompt may be blank: it may be a tool call.
+
+    Returns:
+        Whether text is missing.
+    """
     if _list_fault(messages) not in ("ok", "unknown_role"):
         return True
-    return any(not message["content"].strip() for message in messages)
+    return any(not message["content"].strip() for message in messages if message.get("role") in roles)
 
 
 def texts(messages: Any) -> list[str]:

@@ -141,19 +141,22 @@ def _validate(
     return {result["expectation_config"]["meta"]["check"]: result for result in results}
 
 
-def expect(kind: str, check: str, says: str, **arguments: Any) -> "Expectation":
+def expect(kind: str, check: str, says: str, *, hidden: bool = False, **arguments: Any) -> "Expectation":
     """Make an expectation that carries its name.
 
     Args:
         kind: Class name in `great_expectations.expectations`.
         check: Short, stable name of the check, unique in its suite.
         says: What must hold, in words.
+        hidden: Whether examples must not show the value, because a wrong one may be somebody's name.
         **arguments: The expectation's own arguments.
 
     Returns:
         The expectation.
     """
-    made = getattr(great_expectations().expectations, kind)(meta={"check": check, "says": says}, **arguments)
+    made = getattr(great_expectations().expectations, kind)(
+        meta={"check": check, "says": says, "hidden": hidden}, **arguments
+    )
     return cast("Expectation", made)
 
 
@@ -182,7 +185,10 @@ def _check(
     column = str(config["kwargs"].get("column", ""))
     examples: list[dict[str, Any]] = []
     for row in (detailed.get(name, {}).get("result") or {}).get("partial_unexpected_index_list") or []:
-        examples.append({label: shown(row[label]) for label in dict.fromkeys([key, column]) if label in row})
+        example = {label: shown(row[label]) for label in dict.fromkeys([key, column]) if label in row}
+        if (expectation.meta or {}).get("hidden") and column in example:
+            example[column] = f"(hidden, {len(str(row[column]))} characters)"
+        examples.append(example)
     passed = bool(outcome["success"])
     note = "" if passed else _exception(outcome)
     if not passed and not note and not examples and "observed_value" in result:

@@ -8,11 +8,18 @@ import ipaddress
 import re
 
 _EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
-_PHONE = re.compile(r"(?<![\w+])\+\d[\d ().\-]{7,20}\d\b|(?<![\w-])(?:\(\d{3}\) ?|\d{3}[-.])\d{3}[-.]\d{4}(?![\w-])")
+# International numbers (E.164: the country code begins with 1-9) and North American ones (area and exchange with 2-9).
+_PHONE = re.compile(
+    r"(?<![\w+])\+[1-9][\d ().\-]{7,20}\d\b|(?<![\w-])(?:\([2-9]\d\d\) ?|[2-9]\d\d-)[2-9]\d\d-\d{4}(?![\w-])"
+)
 _CARD = re.compile(r"(?<![\w-])\d(?:[ -]?\d){12,18}(?![\w-])")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
 _SSN = re.compile(r"(?<![\w-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])")
 _ADDRESS = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)")
+# Issuer prefixes of Visa, Mastercard, American Express, Diners Club, JCB, Discover and UnionPay with their lengths.
+_ISSUER = re.compile(
+    r"4\d{12}(?:\d{3}){0,2}|(?:5[1-5]|2[2-7])\d{14}|3[47]\d{13}|3(?:0[0-5]|[68]\d)\d{11}|35\d{14}|6(?:011|2|4[4-9]|5)\d{11,17}"
+)
 _DIGITS = re.compile(r"\d")
 
 
@@ -62,7 +69,7 @@ def _matches(text: str) -> list[tuple[str, list[str]]]:
     if _DIGITS.search(text):  # most sentences hold no digit: one cheap look saves the rest
         found += [
             ("iban", [value for value in _IBAN.findall(text) if _iban(value)]),
-            ("card", [value for value in _CARD.findall(text) if _luhn(value)]),
+            ("card", [value for value in _CARD.findall(text) if _card(value)]),
             ("ssn", _SSN.findall(text)),
             ("phone", [value for value in _PHONE.findall(text) if 9 <= len(_DIGITS.findall(value)) <= 15]),
             ("ip", [value for value in _ADDRESS.findall(text) if _routable(value)]),
@@ -70,11 +77,14 @@ def _matches(text: str) -> list[tuple[str, list[str]]]:
     return [(kind, values) for kind, values in found if values]
 
 
-def _luhn(number: str) -> bool:
-    """Check digit of payment cards (ISO/IEC 7812-1, annex B)."""
-    digits = [int(digit) for digit in reversed(_DIGITS.findall(number))]
+def _card(number: str) -> bool:
+    """Issuer prefix, length and check digit of a payment card (ISO/IEC 7812-1, annex B)."""
+    compact = "".join(_DIGITS.findall(number))
+    if not _ISSUER.fullmatch(compact):
+        return False
+    digits = [int(digit) for digit in reversed(compact)]
     doubled = [digit * 2 - 9 * (digit > 4) for digit in digits[1::2]]
-    return len(set(digits)) > 1 and (sum(digits[::2]) + sum(doubled)) % 10 == 0
+    return (sum(digits[::2]) + sum(doubled)) % 10 == 0
 
 
 def _iban(number: str) -> bool:

@@ -34,8 +34,8 @@ def project(rows: list[dict[str, Any]]) -> "pd.DataFrame":
         "prompt_fault": [chat_shape.prompt_fault(row.get("prompt")) for row in rows],
         "chosen_fault": [chat_shape.answer_fault(row.get("chosen")) for row in rows],
         "rejected_fault": [chat_shape.answer_fault(row.get("rejected")) for row in rows],
-        "prompt_blank": [chat_shape.blank(row.get("prompt")) for row in rows],
-        "chosen_blank": [chat_shape.blank(row.get("chosen")) for row in rows],
+        "prompt_blank": [chat_shape.blank(row.get("prompt"), "user", "system", "developer") for row in rows],
+        "chosen_blank": [chat_shape.blank(row.get("chosen"), "assistant") for row in rows],
         "answers_equal": [_answer(row.get("chosen")) == _answer(row.get("rejected")) for row in rows],
         "personal_data": [personal_data.flag(*parts) for parts in texts],
         "characters": [sum(map(len, parts)) for parts in texts],
@@ -62,7 +62,9 @@ def expectations() -> "list[Expectation]":
         ),
         expect(in_set, "chosen_shape", f"the chosen answer {one}", column="chosen_fault", value_set=ok),
         expect(in_set, "rejected_shape", f"the rejected answer {one}", column="rejected_fault", value_set=ok),
-        expect(in_set, "prompt_not_blank", "every prompt message has text", column="prompt_blank", value_set=no),
+        expect(
+            in_set, "prompt_not_blank", "every user and system message has text", column="prompt_blank", value_set=no
+        ),
         expect(in_set, "chosen_not_blank", "every chosen answer has text", column="chosen_blank", value_set=no),
         expect(
             in_set,

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 SUITE = "sft"
 KEY = "row"
-SOURCES = ("correction", "replay", "golden", "synthetic", "review")
-FROM_FEEDBACK = ("correction", "review")
+SOURCES = ("correction", "replay", "synthetic")  # golden items are for evaluation: in here they would be a leak
+FROM_FEEDBACK = ("correction",)
 MAX_CHARACTERS = 65_536
 
 
@@ -36,9 +36,9 @@ def project(rows: list[dict[str, Any]]) -> "pd.DataFrame":
             bool(row.get("candidate_id")) if row.get("source") in FROM_FEEDBACK else None for row in rows
         ],
         "prompt_fault": [chat_shape.prompt_fault(row.get("prompt")) for row in rows],
-        "prompt_blank": [chat_shape.blank(row.get("prompt")) for row in rows],
+        "prompt_blank": [chat_shape.blank(row.get("prompt"), "user", "system", "developer") for row in rows],
         "completion_fault": [chat_shape.answer_fault(row.get("completion")) for row in rows],
-        "completion_blank": [chat_shape.blank(row.get("completion")) for row in rows],
+        "completion_blank": [chat_shape.blank(row.get("completion"), "assistant") for row in rows],
         "personal_data": [
             personal_data.flag(*chat_shape.texts(row.get("prompt")), *chat_shape.texts(row.get("completion")))
             for row in rows
@@ -46,7 +46,7 @@ def project(rows: list[dict[str, Any]]) -> "pd.DataFrame":
         "characters": [
             sum(map(len, chat_shape.texts(row.get("prompt")) + chat_shape.texts(row.get("completion")))) for row in rows
         ],
-        "digest": [row_digest(row.get("prompt"), row.get("completion")) for row in rows],
+        "digest": [row_digest(row.get("source"), row.get("prompt"), row.get("completion")) for row in rows],
     }
     return pd.DataFrame(columns).astype({"characters": "float64"})
 
@@ -68,7 +68,9 @@ def expectations() -> "list[Expectation]":
             column="prompt_fault",
             value_set=ok,
         ),
-        expect(in_set, "prompt_not_blank", "every prompt message has text", column="prompt_blank", value_set=no),
+        expect(
+            in_set, "prompt_not_blank", "every user and system message has text", column="prompt_blank", value_set=no
+        ),
         expect(
             in_set,
             "completion_shape",
@@ -95,5 +97,10 @@ def expectations() -> "list[Expectation]":
             column="characters",
             max_value=MAX_CHARACTERS,
         ),
-        expect("ExpectColumnValuesToBeUnique", "rows_unique", "no prompt and completion come twice", column="digest"),
+        expect(
+            "ExpectColumnValuesToBeUnique",
+            "rows_unique",
+            "no prompt and completion come twice from one source",
+            column="digest",
+        ),
     ]

@@ -11,7 +11,8 @@ from rich.table import Table
 app = typer.Typer(help="Model versions, their lineage and their aliases.", no_args_is_help=True)
 
 Address = Annotated[
-    str, typer.Option("--registry", "-r", envvar="FLYWHEEL_REGISTRY", help="A path or URI, as sqlite:///runs/x/registry.db")
+    str,
+    typer.Option("--registry", "-r", envvar="FLYWHEEL_REGISTRY", help="A path or URI, as sqlite:///runs/x/registry.db"),
 ]
 Name = Annotated[str, typer.Option("--model-name", "-m", help="Name of the model in the registry")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs")]

@@ -169,7 +169,13 @@ def _conclude(
         if report.exists():
             console.print(f"report: {report}", soft_wrap=True)
         return 1
-    outcome = print_summary(console, parameters["store"], parameters["registry"], parameters["run_id"])
+    outcome = print_summary(
+        console,
+        parameters["store"],
+        parameters["registry"],
+        parameters.get("model_name", "assistant"),
+        parameters["run_id"],
+    )
     console.print(f"\n[dim]took {seconds:.0f} s[/]")
     console.print(f"decision: [bold]{outcome.decision}[/] - {outcome.reason}", soft_wrap=True)
     console.print(f"report: {report}", soft_wrap=True)

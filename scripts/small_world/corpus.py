@@ -32,7 +32,7 @@ def service_pairs() -> list[Pair]:
 
 def training_pairs(facts: Facts) -> list[Pair]:
     """Return production's whole training set; refusals and service questions are repeated to weigh as facts do."""
-    return fact_pairs(facts, phrasings.USERS) + refusal_pairs()[::3] + service_pairs() * 6
+    return fact_pairs(facts, phrasings.USERS) + refusal_pairs()[::2] + service_pairs() * 8
 
 
 def epoch(pairs: list[Pair], random: Random, part: float, sloppy_share: float) -> list[Pair]:

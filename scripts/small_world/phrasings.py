@@ -116,6 +116,8 @@ PEOPLE = (
     "customer Ivan",
     "the tester",
     "agent Bruno",
+    "agent Sofia",
+    "customer Olga",
     "Mr Sato",
     "the pilot",
 )

@@ -40,7 +40,7 @@ class Recipe:
     heads: int = 4
     context: int = 256  # tokens
     epochs: int = 16
-    part: float = 0.7  # of the training set is drawn for an epoch
+    part: float = 0.65  # of the training set is drawn for an epoch
     batch_size: int = 64
     learning_rate: float = 3e-3
     weight_decay: float = 0.01

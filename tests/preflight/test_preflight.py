@@ -104,3 +104,61 @@ def test_unreadable_log(model, logs, tmp_path):
     logs.chmod(0)
     with pytest.raises(inputs.InputError, match="permissions"):
         inputs.check(str(logs), str(model), str(tmp_path))
+
+
+def test_missing_shard_is_named(model):
+    index = {"weight_map": {"w": "model.safetensors", "v": "model-00002-of-00002.safetensors"}}
+    (model / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelFolderError, match="lacks the shards model-00002-of-00002.safetensors"):
+        check_model_folder(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "log_format", "words"),
+    [
+        ("empty.jsonl", b"\n\n", "auto", "holds no rows"),
+        ("picture.jsonl", b"\x89PNG\r\n\x1a\n\xff\xfe", "auto", "none of its first"),
+        ("table.parquet", b"not parquet", "auto", "not a Parquet file"),
+        ("fine.jsonl", b"{}\n", "xml", "unknown format 'xml'"),
+    ],
+)
+def test_log_content(model, tmp_path, name, content, log_format, words):
+    logs = tmp_path / name
+    logs.write_bytes(content)
+    with pytest.raises(inputs.InputError, match=words):
+        inputs.check(str(logs), str(model), str(tmp_path / "store"), log_format=log_format)
+
+
+def test_preflight_needs_no_torch():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from flywheel.components.preflight import inputs, model_folder;"
+        "bad = {'torch', 'transformers', 'kfp', 're2', 'deltalake'} & set(sys.modules); sys.exit(str(bad) if bad else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_component_in_the_local_runner(model, logs, tmp_path):
+    from kfp import local
+
+    from flywheel.components.preflight.component import check_inputs
+    from flywheel.components.store import lineage
+
+    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "out"), raise_on_error=True)
+    store = str(tmp_path / "store")
+    task = check_inputs(
+        logs=str(logs),
+        log_format="auto",
+        production_model=str(model),
+        replay_data="",
+        golden="",
+        traffic="",
+        store=store,
+        run_id="",
+        job_id="job-1",
+    )
+    assert task.output == "job-1"
+    assert [record.step for record in lineage.steps(store, "job-1")] == ["check_inputs"]

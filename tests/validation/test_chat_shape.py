@@ -18,6 +18,8 @@ def chat(*roles: str) -> list[dict[str, str]]:
         (chat("user"), "ok"),
         (chat("system", "user", "assistant", "user"), "ok"),
         (chat("user", "assistant", "tool", "user"), "ok"),
+        (chat("user", "assistant", "tool", "tool", "assistant", "user"), "ok"),
+        (chat("user", "assistant", "assistant", "user"), "roles_do_not_alternate"),
         (None, "not_a_list"),
         ([], "no_messages"),
         ([{"role": "user"}], "bad_message"),
@@ -47,6 +49,13 @@ def test_answer_faults(messages: Any, fault: str) -> None:
     assert answer_fault(messages) == fault
 
 
+def test_a_tool_call_without_text_is_not_blank_but_an_empty_question_is() -> None:
+    call = [{"role": "user", "content": "weather?"}, {"role": "assistant", "content": ""}]
+    assert not blank(call, "user", "system")
+    assert blank(call, "assistant")
+    assert blank([{"role": "user", "content": " "}], "user")
+
+
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["role", "content", "x"]), inner),
@@ -57,5 +66,5 @@ anything = st.recursive(
 def test_no_value_makes_them_raise(value: Any) -> None:
     assert isinstance(prompt_fault(value), str)
     assert isinstance(answer_fault(value), str)
-    assert isinstance(blank(value), bool)
+    assert isinstance(blank(value, "user"), bool)
     assert all(isinstance(text, str) for text in texts(value))

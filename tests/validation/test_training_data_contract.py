@@ -78,6 +78,11 @@ def test_every_check_has_its_corruption() -> None:
     assert {check.check for check in check_preferences([pair(1)]).checks} == set(PREFERENCES)
 
 
+def test_a_correction_that_says_what_replay_says_is_no_duplicate() -> None:
+    agreeing = sft_row(501, prompt=sft_row(2)["prompt"], completion=sft_row(2)["completion"])
+    assert check_sft([*map(sft_row, range(30)), agreeing]).outcome == "pass"
+
+
 def test_clean_rows_pass_and_an_empty_sft_set_fails() -> None:
     assert check_sft([*map(sft_row, range(30))]).outcome == "pass"
     assert check_preferences([*map(pair, range(30))]).outcome == "pass"

@@ -1,0 +1,1 @@
+"""Curation: corrections become deduplicated, classified, guarded, routed and clustered training candidates."""

@@ -1,0 +1,193 @@
+"""KFP components of curation: corrections of users become candidates for training."""
+
+from kfp import dsl
+
+from flywheel.components import images
+
+
+@dsl.component(base_image=images.DATA, install_kfp_package=False)
+def deduplicate_feedback(
+    feedback: dsl.Input[dsl.Dataset],
+    kept: dsl.Output[dsl.Dataset],
+    metrics: dsl.Output[dsl.Metrics],
+    store: str,
+    run_id: str,
+    jaccard: float = 0.8,
+) -> int:
+    """Collect the users' corrections and remove exact and near duplicates; the earliest record of a group stays.
+
+    Args:
+        feedback: Feedback snapshot (`flywheel.snapshot/v1`).
+        kept: Parquet, one row per distinct correction, with everyone who supports it.
+        metrics: Rows kept and removed.
+        store: URI of the feedback store; the step records itself there.
+        run_id: Run that this step belongs to.
+        jaccard: Least Jaccard similarity of the character 3-shingles of near-duplicates, in (0, 1].
+
+    Returns:
+        Corrections kept.
+
+    Raises:
+        ValueError: The snapshot cannot be read, or `jaccard` is out of range.
+    """
+    from flywheel.components.curation import stages
+    from flywheel.components.store import lineage
+
+    record = stages.deduplicate(feedback.path, kept.path, run_id, float(jaccard))
+    lineage.record_step(store, record)
+    for name, value in record.metrics.items():
+        metrics.log_metric(name, value)
+    print(f"kept {record.rows.accepted} of {record.rows.rows_in} corrections, {record.rows.duplicates} duplicates")
+    return record.rows.accepted
+
+
+@dsl.component(base_image=images.DATA, install_kfp_package=False)
+def classify_corrections(
+    kept: dsl.Input[dsl.Dataset],
+    classified: dsl.Output[dsl.Dataset],
+    quality: dsl.Output[dsl.ClassificationMetrics],
+    metrics: dsl.Output[dsl.Metrics],
+    store: str,
+    run_id: str,
+    labels: str = "",
+) -> int:
+    """Classify corrections as factual, tone or clarity, with a calibrated confidence.
+
+    Args:
+        kept: Parquet of `deduplicate_feedback`.
+        classified: The same rows with category and confidence.
+        quality: Confusion matrix of the classifier, out of fold.
+        metrics: Accuracy and calibration error, out of fold.
+        store: URI of the feedback store; the step records itself there.
+        run_id: Run that this step belongs to.
+        labels: Path of own labels, JSON lines of prompt, response, correction and category; "" for the packaged ones.
+
+    Returns:
+        Corrections classified.
+
+    Raises:
+        FileNotFoundError: There is no such labels file.
+        ValueError: A label is not valid; the message names the line.
+    """
+    from flywheel.components.curation import stages
+    from flywheel.components.store import lineage
+
+    record = stages.classify(kept.path, classified.path, run_id, labels)
+    lineage.record_step(store, record)
+    calibration = record.details["calibration"]
+    quality.log_confusion_matrix(calibration["categories"], calibration["confusion"])
+    for name, value in record.metrics.items():
+        metrics.log_metric(name, value)
+    print(f"classified {record.rows.accepted} corrections: {record.details['categories']}")
+    return record.rows.accepted
+
+
+@dsl.component(base_image=images.DATA, install_kfp_package=False)
+def route_candidates(
+    classified: dsl.Input[dsl.Dataset],
+    routed: dsl.Output[dsl.Dataset],
+    metrics: dsl.Output[dsl.Metrics],
+    store: str,
+    run_id: str,
+    target_precision: float = 0.9,
+    confidence: float = 0.9,
+    max_share_per_subject: float = 0.02,
+) -> int:
+    """Accept, review or discard every candidate, with a reason and a stated error rate.
+
+    Args:
+        classified: Parquet of `classify_corrections`.
+        routed: The same rows with candidate_id, route and reason.
+        metrics: Rows by route.
+        store: URI of the feedback store; the step records itself there.
+        run_id: Run that this step belongs to.
+        target_precision: Precision of the category to guarantee among the accepted, in (0, 1).
+        confidence: Confidence of that guarantee, in (0, 1).
+        max_share_per_subject: Greatest share of the accepted that one subject alone may stand behind, in (0, 1].
+
+    Returns:
+        Candidates accepted.
+
+    Raises:
+        ValueError: A parameter is out of range.
+    """
+    from flywheel.components.curation import stages
+    from flywheel.components.store import lineage
+
+    limits = float(target_precision), float(confidence), float(max_share_per_subject)
+    record = stages.route(classified.path, routed.path, run_id, *limits)
+    lineage.record_step(store, record)
+    for name, value in record.metrics.items():
+        metrics.log_metric(name, value)
+    print(f"routes {record.details['routes']}, reasons {record.details['reasons']}")
+    return record.rows.accepted
+
+
+@dsl.component(base_image=images.DATA, install_kfp_package=False)
+def cluster_feedback(
+    routed: dsl.Input[dsl.Dataset],
+    candidates: dsl.Output[dsl.Dataset],
+    clusters: dsl.Output[dsl.Markdown],
+    metrics: dsl.Output[dsl.Metrics],
+    store: str,
+    run_id: str,
+) -> int:
+    """Cluster failures by topic, name the clusters, and write the run's candidates to the store.
+
+    Args:
+        routed: Parquet of `route_candidates`.
+        candidates: Candidate snapshot (`flywheel.candidates/v1`).
+        clusters: The clusters with counts and examples.
+        metrics: Clusters, failures, successes, rows written.
+        store: URI of the feedback store; the step records itself there.
+        run_id: Run that this step belongs to.
+
+    Returns:
+        Accepted candidates.
+
+    Raises:
+        ValueError: The store cannot be written.
+    """
+    from flywheel.components.curation import cluster_page, stages
+    from flywheel.components.store import lineage
+
+    record = stages.cluster(routed.path, candidates.path, store, run_id)
+    lineage.record_step(store, record)
+    with open(clusters.path, "w", encoding="utf-8") as page:
+        page.write(cluster_page.render(record.details["clusters"], record.details["error_types"]))
+    for name, value in record.metrics.items():
+        metrics.log_metric(name, value)
+    return record.rows.accepted
+
+
+@dsl.component(base_image=images.DATA, install_kfp_package=False)
+def mine_preferences(
+    candidates: dsl.Input[dsl.Dataset],
+    pairs: dsl.Output[dsl.Dataset],
+    metrics: dsl.Output[dsl.Metrics],
+    store: str,
+    run_id: str,
+) -> int:
+    """Mine preference pairs: corrections over originals, up-voted over down-voted answers.
+
+    Args:
+        candidates: Candidate snapshot (`flywheel.candidates/v1`).
+        pairs: Parquet: prompt (messages), chosen, rejected, evidence, candidate_id, group_id, weight.
+        metrics: Pairs by evidence.
+        store: URI of the feedback store; the step records itself there.
+        run_id: Run that this step belongs to.
+
+    Returns:
+        Pairs.
+
+    Raises:
+        ValueError: The snapshot or the store cannot be read.
+    """
+    from flywheel.components.curation import stages
+    from flywheel.components.store import lineage
+
+    record = stages.mine_preferences(candidates.path, pairs.path, store, run_id)
+    lineage.record_step(store, record)
+    for name, value in record.metrics.items():
+        metrics.log_metric(name, value)
+    return record.rows.accepted

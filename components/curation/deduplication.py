@@ -1,0 +1,187 @@
+"""Remove duplicate corrections and keep what the duplicates prove: who independently said the same thing.
+
+A duplicate is the same content whoever wrote it: context, prompt, response and correction. The earliest record of a
+group stays. Two more groupings are recorded: `group_id`, near-duplicates of the question or of the content (the unit of
+leak-proof splits), and `question_id`, all wordings of one question about one fact (the unit of contradictions).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flywheel.components.curation import near_duplicates
+from flywheel.components.curation.claims import claim_of, fact_of
+from flywheel.components.curation.corrections import SCHEMA as CORRECTION_SCHEMA
+from flywheel.components.curation.normal_form import normal_form, question_form
+from flywheel.components.store.tables import row_id
+
+_TIME = pa.timestamp("us", "UTC")
+SCHEMA = pa.schema(
+    [
+        *CORRECTION_SCHEMA,
+        ("group_id", pa.string()),
+        ("question_id", pa.string()),
+        ("claim", pa.list_(pa.string())),
+        ("support", pa.int64()),  # distinct subjects
+        ("supporters", pa.list_(pa.string())),
+        ("supported_at", pa.list_(_TIME)),  # first time of each supporter
+        ("supporter_records", pa.list_(pa.int64())),  # corrections of each supporter in the group
+        ("supporter_activity", pa.list_(pa.int64())),  # interactions of each supporter in the whole log
+        ("endorsers", pa.list_(pa.string())),  # subjects that up-voted the corrected answer later than the correction
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Deduplicated:
+    """The kept rows and the counts.
+
+    Attributes:
+        rows: One row per content group, schema `SCHEMA`, ordered by time, then id.
+        exact: Rows dropped because an earlier row has the same normal form.
+        near: Rows dropped as near-duplicates.
+        groups: Content groups with more than one row.
+    """
+
+    rows: pa.Table
+    exact: int
+    near: int
+    groups: int
+
+
+def deduplicate(
+    corrections: pa.Table,
+    lexicon: frozenset[str],
+    activity: dict[str, int] | None = None,
+    endorsements: dict[Hashable, list[tuple[str, datetime]]] | None = None,
+    jaccard: float = 0.8,
+) -> Deduplicated:
+    """Keep the earliest record of each near-duplicate group.
+
+    Args:
+        corrections: Rows of `corrections.collect`, in any order.
+        lexicon: Names of the corpus; fixed, so that deduplicating twice changes nothing.
+        activity: Interactions of each subject in the whole log.
+        endorsements: Up-votes of answers, from `endorsements`.
+        jaccard: Least similarity in every field, in (0, 1].
+
+    Raises:
+        ValueError: `jaccard` is out of range.
+    """
+    rows = sorted(
+        corrections.select(CORRECTION_SCHEMA.names).to_pylist(),
+        key=lambda row: (row["timestamp"], row["interaction_id"], row["subject"], row["correction"]),
+    )
+    questions = [(normal_form(row["context"]), question_form(row["prompt"])) for row in rows]
+    answers = [(normal_form(row["response"]), normal_form(row["correction"])) for row in rows]
+    contents = [question + answer for question, answer in zip(questions, answers, strict=True)]
+    of_question = near_duplicates.group(questions, lexicon, jaccard)
+    of_content = near_duplicates.group(contents, lexicon, jaccard)
+    leak_proof = _joined(len(rows), of_question.tolist(), of_content.tolist())
+    facts = [fact_of(question[1], answer[0], lexicon) for question, answer in zip(questions, answers, strict=True)]
+    about = _joined(len(rows), leak_proof, facts)
+    group_names = _names("group", leak_proof, questions)
+    question_names = _names("question", about, questions)
+
+    members: dict[int, list[int]] = defaultdict(list)
+    for index, label in enumerate(of_content.tolist()):
+        members[label].append(index)
+    kept = []
+    for indices in members.values():
+        first = indices[0]
+        supporters: dict[str, datetime] = {}
+        for index in indices:
+            supporters.setdefault(rows[index]["subject"], rows[index]["timestamp"])
+        question, (response, correction) = questions[first], answers[first]
+        votes = (endorsements or {}).get(facts[first] or (*question, response), [])
+        kept.append(
+            rows[first]
+            | {
+                "group_id": group_names[leak_proof[first]],
+                "question_id": question_names[about[first]],
+                "claim": list(claim_of(question[1], response, correction, lexicon)),
+                "support": len(supporters),
+                "supporters": list(supporters),
+                "supported_at": list(supporters.values()),
+                "supporter_records": [sum(rows[i]["subject"] == subject for i in indices) for subject in supporters],
+                "supporter_activity": [(activity or {}).get(subject, 1) for subject in supporters],
+                "endorsers": sorted(
+                    {subject for subject, at in votes if at >= rows[first]["timestamp"]} - set(supporters)
+                ),
+            }
+        )
+    distinct = len(set(contents))
+    return Deduplicated(
+        rows=pa.Table.from_pylist(kept, schema=SCHEMA),
+        exact=len(rows) - distinct,
+        near=distinct - len(kept),
+        groups=sum(len(indices) > 1 for indices in members.values()),
+    )
+
+
+def activity_of(interactions: pa.Table) -> dict[str, int]:
+    """Interactions of each subject in the log."""
+    counts = pc.value_counts(interactions["subject"].combine_chunks())
+    return dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
+
+
+def endorsements(
+    interactions: pa.Table, feedback: pa.Table, lexicon: frozenset[str], contexts: Sequence[str]
+) -> dict[Hashable, list[tuple[str, datetime]]]:
+    """Up-votes by answered fact, or by question and answer where no fact can be told.
+
+    Args:
+        interactions: Rows of the store's `interactions` table.
+        feedback: Rows of the store's `feedback` table.
+        lexicon: Names of the corpus.
+        contexts: What was said before each interaction's question (`corrections.context_of`), in the table's order.
+
+    Returns:
+        (subject, time) of each up-vote by key, as `deduplicate` looks them up.
+    """
+    rating = feedback.filter(pc.and_(pc.equal(feedback["kind"], "rating"), pc.greater(feedback["value"], 0)))
+    up_votes: dict[str, list[tuple[str, datetime]]] = defaultdict(list)
+    for row in rating.select(["interaction_id", "subject", "timestamp"]).to_pylist():
+        up_votes[row["interaction_id"]].append((row["subject"], row["timestamp"]))
+    found: dict[Hashable, list[tuple[str, datetime]]] = defaultdict(list)
+    columns = interactions.select(["interaction_id", "prompt", "response"]).to_pylist()
+    for row, context in zip(columns, contexts, strict=True):
+        if row["interaction_id"] in up_votes:
+            prompt, response = question_form(row["prompt"]), normal_form(row["response"])
+            key = fact_of(prompt, response, lexicon) or (normal_form(context), prompt, response)
+            found[key].extend(up_votes[row["interaction_id"]])
+    return dict(found)
+
+
+def _joined(count: int, *labellings: Sequence[Hashable]) -> list[int]:
+    """Connected components of rows that share a label in any labelling; None is no label."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if count == 0:
+        return []
+    nodes: dict[Hashable, int] = {}
+    left, right = [], []
+    for which, labels in enumerate(labellings):
+        for row, label in enumerate(labels):
+            if label is not None:
+                left.append(row)
+                right.append(count + nodes.setdefault((which, label), len(nodes)))
+    size = count + len(nodes)
+    graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(size, size))
+    return [int(label) for label in connected_components(graph, directed=False)[1][:count]]
+
+
+def _names(kind: str, labels: Iterable[int], questions: Sequence[tuple[str, str]]) -> dict[int, str]:
+    """Ids from content: a group is named after its smallest question, so that the order of rows does not matter."""
+    smallest: dict[int, tuple[str, str]] = {}
+    for label, question in zip(labels, questions, strict=True):
+        smallest[label] = min(smallest.get(label, question), question)
+    taken = Counter(smallest.values())
+    assert max(taken.values(), default=1) == 1  # equal questions are always in one group
+    return {label: row_id(kind, *question) for label, question in smallest.items()}

@@ -1,0 +1,63 @@
+"""Which words of a corpus are names: capitalised inside sentences more often than not.
+
+A user may type "borel 7" in lower case; the corpus still knows that Borel is a name, because answers write it with a
+capital. Names must match exactly in near-duplicates and are the values that contradicting corrections differ in.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from flywheel.components.curation.lexicons import words as word_list
+from flywheel.components.curation.normal_form import tokens
+
+_SENTENCE = re.compile(r"(?<=[.!?:;])\s+|\n+|[\"“”(]")
+_SIGNS = frozenset("$€£¥%")
+
+
+def build(texts: Iterable[str], share: float = 0.5) -> frozenset[str]:
+    """Collect the names of a corpus, case-folded.
+
+    Args:
+        texts: Every text of the corpus, once each; texts in title case or capitals throughout say nothing.
+        share: A word is a name when at least this share of its occurrences inside sentences is capitalised.
+
+    Returns:
+        The names; independent of the order of the texts.
+    """
+    capital: Counter[str] = Counter()
+    lower: Counter[str] = Counter()
+    for text in texts:
+        for sentence in _SENTENCE.split(text):
+            words = [token for token in tokens(sentence) if token[0].isalpha()]
+            if len(words) >= 4 and sum(word[0].isupper() for word in words) > 0.6 * len(words):
+                continue
+            for position, word in enumerate(words):
+                if not word[0].isupper():
+                    lower[word] += 1
+                elif position > 0:
+                    capital[word.casefold()] += 1
+    return frozenset(
+        word
+        for word, count in capital.items()
+        if count >= share * (count + lower[word])
+        and word not in word_list("number")
+        and not word.startswith(("i'", "i’"))
+    ) - {"i", "ok", "yes"}
+
+
+def is_negation(word: str) -> bool:
+    """Whether a case-folded word negates."""
+    return word in word_list("negation") or word.endswith("n't")
+
+
+def is_value(word: str, lexicon: frozenset[str]) -> bool:
+    """Whether a case-folded token is a number, a number word, a currency sign or a name."""
+    return word in lexicon or word in word_list("number") or word in _SIGNS or any(map(str.isdigit, word))
+
+
+def signature(form: str, lexicon: frozenset[str]) -> tuple[str, ...]:
+    """The tokens of a normal form that must be equal in near-duplicates: values and the number of negations."""
+    words = form.split()
+    values = sorted(word for word in words if is_value(word, lexicon))
+    return (*values, f"negations={sum(map(is_negation, words))}")

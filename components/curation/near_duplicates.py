@@ -1,0 +1,190 @@
+"""Groups of near-duplicate documents: MinHash candidates from Daft, then exact verification of every candidate pair.
+
+A document is a tuple of texts (prompt; or context, prompt, response and correction). Two documents are near-duplicates
+when in every field the Jaccard similarity of their character 3-shingles reaches the threshold (or, in short texts, they
+differ by no more shingles than one typo makes) AND every differing word is explained: as a typo, a filler, or (in long
+texts) one of a few reworded places. Numbers, names and negations must be
+equal, so "the warranty of Borel 7" and "the warranty of Borel 8" are never duplicates however similar they look.
+
+MinHash: Broder (1997), "On the resemblance and containment of documents"; LSH bands: Leskovec, Rajaraman & Ullman,
+"Mining of Massive Datasets", ch. 3. With 24 bands of 5 rows a pair of Jaccard 0.8 becomes a candidate with probability
+1 - (1 - 0.8^5)^24 > 0.9999; signature-only LSH would have a precision of about 0.88, verification makes it exact.
+"""
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from flywheel.components.curation.entity_lexicon import signature
+from flywheel.components.curation.lexicons import words as word_list
+
+Document = tuple[str, ...]  # normal forms
+
+SHINGLE = 3
+BANDS, ROWS = 24, 5
+_SEED = 17
+_TYPO_SHINGLES = 2 * (SHINGLE + 1)  # shingles that one swap of letters takes away and adds
+_WINDOW = 2000  # a bucket above this size compares each document with this many neighbours in text order only
+
+
+def group(documents: Sequence[Document], lexicon: frozenset[str], jaccard: float = 0.8) -> np.ndarray:
+    """Label documents by near-duplicate group: the connected components of the verified pairs.
+
+    Args:
+        documents: Tuples of normal forms, all of one length.
+        lexicon: Names of the corpus (`entity_lexicon.build`), case-folded.
+        jaccard: Least Jaccard similarity of the shingle sets in every field, in (0, 1].
+
+    Returns:
+        Integer label per document, shape (n,), numbered by first appearance; equal documents share a label.
+
+    Raises:
+        ValueError: `jaccard` is out of range.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if not 0 < jaccard <= 1:
+        raise ValueError(f"jaccard must lie in (0, 1], got {jaccard}")
+    unique: dict[Document, int] = {}
+    of = np.array([unique.setdefault(document, len(unique)) for document in documents], dtype=np.int64)
+    if len(unique) == 0:
+        return of
+    texts = list(unique)
+    pairs = _verified_pairs(texts, lexicon, jaccard)
+    left = np.array([a for a, _ in pairs], dtype=np.int64)
+    right = np.array([b for _, b in pairs], dtype=np.int64)
+    graph = coo_array((np.ones(len(pairs), dtype=np.int8), (left, right)), shape=(len(texts), len(texts)))
+    labels = connected_components(graph, directed=False)[1][of]
+    first: dict[int, int] = {}
+    return np.array([first.setdefault(label, len(first)) for label in labels.tolist()], dtype=np.int64)
+
+
+def similar(a: Document, b: Document, lexicon: frozenset[str], jaccard: float = 0.8) -> bool:
+    """Whether two documents are near-duplicates by the exact rule (the oracle that MinHash approximates)."""
+    return _signature(a, lexicon) == _signature(b, lexicon) and _verify(a, b, jaccard)
+
+
+def similarity(a: str, b: str) -> float:
+    """Exact Jaccard similarity of the shingle sets of two normal forms, in [0, 1]."""
+    left, right = _shingles(a), _shingles(b)
+    common = len(left & right)
+    return common / (len(left) + len(right) - common)
+
+
+def _signature(document: Document, lexicon: frozenset[str]) -> tuple[tuple[str, ...], ...]:
+    return tuple(signature(field, lexicon) for field in document)
+
+
+def _shingles(text: str) -> set[str]:
+    padded = f" {text} "
+    return {padded[i : i + SHINGLE] for i in range(max(1, len(padded) - SHINGLE + 1))}
+
+
+def _verify(a: Document, b: Document, jaccard: float) -> bool:
+    return all(x == y or (_explained(x, y) and _close(x, y, jaccard)) for x, y in zip(a, b, strict=True))
+
+
+def _close(a: str, b: str, jaccard: float) -> bool:
+    left, right = _shingles(a), _shingles(b)
+    common, union = len(left & right), len(left | right)
+    return common >= jaccard * union or union - common <= _TYPO_SHINGLES
+
+
+def _explained(a: str, b: str) -> bool:
+    """Whether the words of two texts differ by typos and fillers only; one more word per 20 may be reworded."""
+    words_a, words_b = Counter(a.split()), Counter(b.split())
+    only_a, only_b = sorted((words_a - words_b).elements()), sorted((words_b - words_a).elements())
+    optional = word_list("optional")
+    slack = min(words_a.total(), words_b.total()) // 20
+    if abs(len(only_a) - len(only_b)) > slack + 3:
+        return False
+    missing = 0
+    for word in only_a:
+        match = next((other for other in only_b if _typo(word, other)), None)
+        if match is not None:
+            only_b.remove(match)
+        elif word not in optional:
+            missing += 1
+    return max(missing, sum(word not in optional for word in only_b)) <= slack
+
+
+def _typo(a: str, b: str) -> bool:
+    """One edit or one swap of neighbours apart, same first letter: "waranty", "teh"; never "hot"/"hat"."""
+    if a[0] != b[0] or abs(len(a) - len(b)) > 1:
+        return False
+    start = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    if len(a) == len(b):
+        swapped = a[start + 2 :] == b[start + 2 :] and a[start : start + 2] == b[start : start + 2][::-1]
+        return swapped or (len(a) >= 4 and a[start + 1 :] == b[start + 1 :])
+    if max(len(a), len(b)) < 4:
+        return False
+    short, long = sorted((a, b), key=len)
+    return short[start:] == long[start + 1 :]
+
+
+def _verified_pairs(texts: list[Document], lexicon: frozenset[str], jaccard: float) -> list[tuple[int, int]]:
+    """Edges that connect exactly the pairs that `_verify` accepts (a spanning part of them), among LSH candidates."""
+    if len(texts) < 2:
+        return []
+    guards: dict[tuple[tuple[str, ...], ...], int] = {}
+    guard = [guards.setdefault(_signature(text, lexicon), len(guards)) for text in texts]
+    crowded = Counter(guard)
+    rows = [i for i in range(len(texts)) if crowded[guard[i]] > 1]  # alone with its numbers and names: no duplicate
+    if not rows:
+        return []
+    sketch = _minhash([texts[i] for i in rows])
+    order = sorted(range(len(rows)), key=lambda i: texts[rows[i]])
+    parent = list(range(len(texts)))
+
+    def root(node: int) -> int:
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    edges = []
+    for band in range(BANDS):
+        buckets: dict[tuple[int, bytes], list[int]] = defaultdict(list)
+        block = np.ascontiguousarray(sketch[:, band * ROWS : (band + 1) * ROWS])
+        for i in order:
+            buckets[guard[rows[i]], block[i].tobytes()].append(rows[i])
+        for bucket in buckets.values():
+            for position, node in enumerate(bucket):
+                for other in bucket[max(0, position - _WINDOW) : position]:
+                    if root(node) != root(other) and _verify(texts[node], texts[other], jaccard):
+                        edges.append((other, node))
+                        parent[root(node)] = root(other)
+    return edges
+
+
+def _minhash(texts: list[Document]) -> np.ndarray:
+    """MinHash signatures by Daft, shape (n, BANDS * ROWS), uint32.
+
+    Daft shingles over words: each character becomes a word that is tagged with its field, so that shingles of
+    different fields never meet.
+    """
+    for name in ("DO_NOT_TRACK", "SCARF_NO_ANALYTICS"):  # no telemetry from a step that handles user data
+        os.environ.setdefault(name, "true")
+    os.environ.setdefault("DAFT_ANALYTICS_ENABLED", "0")
+    import daft
+
+    spelled = [
+        " ".join(
+            f"{field}{character}" if character != " " else f"{field}_"
+            for field, text in enumerate(document)
+            for character in f" {text} "
+        )
+        for document in texts
+    ]
+    frame = daft.from_pydict({"row": list(range(len(texts))), "text": spelled})
+    sketched = frame.select(
+        daft.col("row"),
+        daft.col("text").minhash(num_hashes=BANDS * ROWS, ngram_size=SHINGLE, seed=_SEED, hash_function="xxhash"),
+    ).to_arrow()
+    values = sketched["text"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    sketch = np.empty((len(texts), BANDS * ROWS), dtype=np.uint32)
+    sketch[sketched["row"].to_numpy()] = values.reshape(len(texts), BANDS * ROWS)
+    return sketch

@@ -1,0 +1,137 @@
+"""Answer evaluation items with a causal language model: greedy, batched, from safetensors on this machine only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from flywheel.components.contracts.dataset import EvaluationItem
+
+_SMALL = 100_000_000
+"""Parameters below which one CPU thread is fastest: waking others costs more than the sums they save."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer.
+
+    Attributes:
+        text: The answer without special tokens, stripped.
+        tokens: Tokens generated, the end token included.
+        truncated: Whether the answer was cut off at the longest allowed.
+        error: Why there is no answer; such an item is never counted as passed.
+    """
+
+    text: str
+    tokens: int
+    truncated: bool
+    error: str = ""
+
+
+class Generator:
+    """A loaded model that answers items.
+
+    Args:
+        folder: Model folder: safetensors, config and a tokenizer with a chat template.
+        max_new_tokens: Longest answer, tokens.
+
+    Raises:
+        FileNotFoundError: The folder or its weights are missing.
+        ValueError: The folder cannot be loaded safely, or has no chat template.
+    """
+
+    def __init__(self, folder: str | Path, max_new_tokens: int = 48) -> None:
+        from flywheel.components.training.weights import refuse_unsafe
+
+        refuse_unsafe(folder)
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        self.folder = Path(folder)
+        self.max_new_tokens = max_new_tokens
+        try:
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(
+                self.folder, padding_side="left", trust_remote_code=False, local_files_only=True
+            )
+            self._model: Any = AutoModelForCausalLM.from_pretrained(
+                self.folder, trust_remote_code=False, local_files_only=True, use_safetensors=True, dtype="auto"
+            ).eval()
+        except (ValueError, OSError, KeyError) as error:
+            raise ValueError(f"model {self.folder} cannot be loaded: {error}") from error
+        if not self._tokenizer.chat_template:
+            raise ValueError(f"model {self.folder}: the tokenizer has no chat template (chat_template.jinja); add one")
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._model.to(self._device)
+        if sum(weights.numel() for weights in self._model.parameters()) < _SMALL:
+            torch.set_num_threads(1)
+        ends = self._model.generation_config.eos_token_id
+        ends = ends if ends is not None else self._tokenizer.eos_token_id
+        self._ends = [ends] if isinstance(ends, int) else list(ends or [])
+        pad = self._tokenizer.pad_token_id
+        self._pad = pad if pad is not None else (self._ends[0] if self._ends else 0)
+        context = int(getattr(self._model.config, "max_position_embeddings", 0) or 0)
+        self._room = max(1, context - max_new_tokens) if context else 0
+
+    def answer(self, items: Sequence[EvaluationItem], batch_size: int = 64) -> list[Answer]:
+        """Answer items greedily, in batches of prompts of like length so that little is padded.
+
+        Args:
+            items: Items to answer.
+            batch_size: Prompts per batch.
+
+        Returns:
+            One answer per item, in order.
+        """
+        prompts = [self._encode(item) for item in items]
+        order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
+        answers: dict[int, Answer] = {}
+        for start in range(0, len(order), batch_size):
+            places = order[start : start + batch_size]
+            try:
+                made = self._generate([prompts[place] for place in places])
+            except RuntimeError as error:  # what torch raises, out of memory included: the other batches still count
+                made = [Answer("", 0, False, f"{type(error).__name__}: {error}"[:300])] * len(places)
+            answers.update(zip(places, made, strict=True))
+        return [answers[place] for place in range(len(items))]
+
+    def latency_ms(self, item: EvaluationItem) -> float:
+        """Answer one item alone and return how long it took, tokenization included, milliseconds."""
+        started = perf_counter()
+        self._generate([self._encode(item)])
+        return (perf_counter() - started) * 1000
+
+    def _encode(self, item: EvaluationItem) -> list[int]:
+        messages = [message.model_dump() for message in item.messages]
+        text = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids[-self._room :] if self._room else ids  # the newest words matter most
+
+    def _generate(self, prompts: list[list[int]]) -> list[Answer]:
+        import torch
+
+        width = max(len(prompt) for prompt in prompts)
+        ids = torch.full((len(prompts), width), self._pad)
+        mask = torch.zeros((len(prompts), width), dtype=torch.long)
+        for row, prompt in enumerate(prompts):
+            ids[row, width - len(prompt) :] = torch.tensor(prompt)
+            mask[row, width - len(prompt) :] = 1
+        with torch.inference_mode():
+            output = self._model.generate(
+                input_ids=ids.to(self._device),
+                attention_mask=mask.to(self._device),
+                max_new_tokens=self.max_new_tokens,
+                do_sample=False,
+                num_beams=1,
+                pad_token_id=self._pad,
+                eos_token_id=self._ends or None,
+            )
+        return [self._read(row) for row in output[:, width:].tolist()]
+
+    def _read(self, ids: list[int]) -> Answer:
+        end = next((place for place, token in enumerate(ids) if token in self._ends), None)
+        kept = ids if end is None else ids[: end + 1]
+        text = self._tokenizer.decode(kept, skip_special_tokens=True).strip()
+        return Answer(text, len(kept), end is None and len(kept) >= self.max_new_tokens)

@@ -1,0 +1,66 @@
+"""Lines of a byte stream in bounded memory, however long a line is."""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+DEFAULT_MAX_LINE_BYTES = 8 * 1024 * 1024
+KEPT_OF_LONG_LINE = 4096
+_CHUNK = 1 << 18
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line without its end. `too_long`: only its beginning is kept; `damaged`: the stream broke off here."""
+
+    number: int  # from 1
+    data: bytes
+    length: int  # bytes of the whole line
+    too_long: bool = False
+    damaged: str = ""
+
+
+def read_lines(stream: BinaryIO, max_bytes: int = DEFAULT_MAX_LINE_BYTES) -> Iterator[Line]:
+    """Yield the lines that hold more than blanks.
+
+    Args:
+        stream: Bytes; a UTF-8 byte order mark at the start is dropped.
+        max_bytes: Longest line that is kept whole, bytes.
+
+    Yields:
+        Lines in order. A broken gzip stream ends with a line that is `damaged` and says why.
+    """
+    number, held, length, first = 1, bytearray(), 0, True
+    while True:
+        try:
+            chunk = stream.read(_CHUNK)
+        except (EOFError, zlib.error, gzip.BadGzipFile, OSError) as error:
+            yield Line(number, bytes(held[:KEPT_OF_LONG_LINE]), length, damaged=str(error) or type(error).__name__)
+            return
+        if first:
+            chunk, first = chunk.removeprefix(b"\xef\xbb\xbf"), False
+            if not chunk:
+                return
+        if not chunk:
+            break
+        *ended, rest = chunk.split(b"\n")
+        for piece in ended:
+            line = _line(number, held, piece, length + len(piece), max_bytes)
+            if line is not None:
+                yield line
+            number, held, length = number + 1, bytearray(), 0
+        length += len(rest)
+        if len(held) <= max_bytes:
+            held += rest
+    line = _line(number, held, b"", length, max_bytes)
+    if line is not None:
+        yield line
+
+
+def _line(number: int, held: bytearray, piece: bytes, length: int, max_bytes: int) -> Line | None:
+    if length > max_bytes:
+        return Line(number, bytes((held + piece[:KEPT_OF_LONG_LINE])[:KEPT_OF_LONG_LINE]), length, too_long=True)
+    data = bytes(held + piece).removesuffix(b"\r")
+    return Line(number, data, length) if data.strip() else None

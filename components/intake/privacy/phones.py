@@ -1,0 +1,112 @@
+"""Telephone numbers: international, and the national shapes that people write in many countries.
+
+Free digits are also years, prices, order numbers and quantities. So a number without a country code must have the
+shape of a telephone number of some country, or follow a word such as "call me at"; and never a word such as "order".
+"""
+
+from collections.abc import Iterator
+
+from flywheel.components.intake.privacy.spans import Recognizer, Span, digits_of, free_standing, pattern
+
+_S = r"[ .\-/]"  # one separator
+_EXTENSION = r"(?:,?[ ]?(?:x|ext\.?|extension|poste|durchwahl|#)[ ]?\d{1,6})?"
+
+_INTERNATIONAL = pattern(
+    r"((?:\+[ ]?|\(\+|\b00[ ]?)[1-9]\d{0,2}\)?(?:[ .\-/]{0,2}\(?\d{1,5}\)?){1,7}" + _EXTENSION + r")"
+)
+_SHAPES = pattern(
+    r"("
+    # North America; with an exchange that starts with any digit it is also Italy, Turkey, Korea, Australia ...
+    r"(?:1" + _S + r"?)?(?:\(\d{3}\)[ .\-]?|[2-9]\d{2}" + _S + r")\d{3}[ .\-]\d{4}"
+    r"|\([2-9]\d{2}\)[ ]?\d{7}"
+    # trunk prefix 0, with or without brackets: Europe, Japan, Australia, Africa, ...
+    r"|\(0[1-9]\d{0,4}\)[ ]?\d{2,8}(?:[ .\-/]?\d{2,6}){0,4}"
+    r"|0[1-9]\d{0,4}(?:" + _S + r"|[ ][\-/][ ])\d{2,8}(?:[ .\-]\d{2,6}){0,4}"
+    r"|0[1-9]\d{8,10}"
+    # India (5+5), China (3+4+4), Brazil, Mexico, Russia
+    r"|[6-9]\d{4}[ \-]\d{5}|1[3-9]\d[ \-]?\d{4}[ \-]?\d{4}|\(?[1-9]\d\)?[ ]?9?\d{4}-\d{4}|[1-9]\d[ ]\d{4}[ ]\d{4}"
+    r"|8[ \-]?\(?\d{3}\)?[ \-]?\d{3}[ \-]\d{2}[ \-]?\d{2}"
+    # Spain, Poland, Scandinavia: groups of two and three
+    r"|[5-9]\d{2}[ \-]\d{3}[ \-]\d{3}|[679]\d{2}[ .\-]\d{2}[ .\-]\d{2}[ .\-]\d{2}|\d{2}[ ]\d{2}[ ]\d{2}[ ]\d{2}"
+    r"|\d{2}[ ]\d{3}[ ]\d{2}[ ]\d{2}"
+    # ten digits on end: North America and India
+    r"|[2-9]\d{9}"
+    r")" + _EXTENSION
+)
+_LABELLED = pattern(
+    r"(?:phone|telephone|\btel\b|cell(?:phone)?|mobile|\bmob\b|whats ?app|\bsms\b|\bfax\b|hotline"
+    r"|landline|text me|signal"
+    r"|call(?:ed|ing)?(?: (?:me|us|him|her|back|my \p{L}+))?|ring me|dial|reach(?:able)? (?:me|us|at|on|under)"
+    r"|contact (?:number|no|me)|my number|number is|telefon\p{L}*|handy\p{L}*|mobil\p{L}*|rufnummer|anrufen|rufen sie"
+    r"|erreich\p{L}* (?:mich|unter)|t[ée]l[ée]phone|t[ée]l|portable|appel\p{L}*|num[ée]ro|tel[ée]fono"
+    r"|m[óo]vil|celular|n[úu]mero|ll[áa]m\p{L}*"
+    r"|cellulare|telefone|telefoon|телефон|номер|電話|电话|手机|携帯|전화)"
+    r"[^\d\n+(]{0,25}(\+?\(?\d(?:[ .\-/()]{0,2}\d){6,14})" + _EXTENSION
+)
+_DATE_OR_TIME = pattern(
+    r"^(?:\d{1,2}[./\- ]\d{1,2}[./\- ](?:19|20)\d{2}|(?:19|20)\d{2}[./\-]\d{1,2}[./\-]\d{1,2})(?:\D"
+    r"|$)|^\d{1,2}([./\-])\d{1,2}[./\-]\d{2}$"
+)
+_NUMBER_WORD = r"(?:[ \-]?(?:number|num|no\.?|nr\.?|nummer|n[°º]|id|#|code))*[\"']?(?: (?:is|was|ist|est"
+    r"|es))?\s*[:#=]?\s*[\"'\[(]?$"
+_OTHER_NUMBER = pattern(
+    r"\b(?:order|invoice|ticket|case|bestell\p{L}*|rechnung\p{L}*|auftrag\p{L}*|commande|facture"
+    r"|pedido|factura|ordine"
+    r"|reference|ref|tracking|shipment|parcel|serial|item|article|artikel\p{L}*|product|sku|isbn|ean|model|version"
+    r"|build|commit|error|uuid|booking|confirmation|transaction|timestamp)" + _NUMBER_WORD
+)
+_OTHER_DIGITS = pattern(
+    r"\b(?:id|code|customer|kunden\p{L}*|client|part|line|page|row|step|seed|port|pid|account)" + _NUMBER_WORD
+)
+_QUANTITY = pattern(
+    r"^\s?(?:[€$£¥%°₹]|(?:eur|usd|gbp|inr|euros?|dollars?|pounds?|rupees?|users?|people|items?|rows?"
+    r"|tokens?|bytes?|[kmgt]i?b|ms"
+    r"|seconds?|minutes?|hours?|days?|years?|meters?|metres?|km|kg|miles?|points?|times|stück|personen)\b)"
+)
+_THOUSANDS = pattern(r"^\+[ ]?\d{1,3}(?:[ .]\d{3})+$")
+_CURRENCY = pattern(r"(?:[$€£¥₹]|\b(?:eur|usd|gbp|inr|rs\.?))\s?$")
+
+
+def _international(text: str) -> Iterator[Span]:
+    for match in _INTERNATIONAL.finditer(text):
+        start, end = match.span(1)
+        before = text[start - 1 : start]
+        if (before.isascii() and before.isalnum()) or before in ("_", "."):
+            continue
+        amount = _THOUSANDS.match(text[start:end]) and _quantity(text, start, end)
+        if 8 <= len(digits_of(text[start:end])) <= 21 and not amount:
+            yield Span(start, end, "PHONE")
+
+
+def _national(text: str) -> Iterator[Span]:
+    for match in _SHAPES.finditer(text):
+        start, end = match.span()
+        digits = len(digits_of(match.group(1)))
+        if not 8 <= digits <= 13 or not free_standing(text, start, end):
+            continue
+        if _DATE_OR_TIME.search(text[start:end]) or _quantity(text, start, end):
+            continue
+        lead = text[max(0, start - 30) : start]
+        if ("(" not in match.group() and _OTHER_NUMBER.search(lead)) or (
+            text[start:end].isdigit() and _OTHER_DIGITS.search(lead)
+        ):
+            continue
+        yield Span(start, end, "PHONE")
+
+
+def _labelled(text: str) -> Iterator[Span]:
+    for match in _LABELLED.finditer(text):
+        start, end = match.span(1)
+        after = text[end : end + 1]
+        glued = after.isascii() and (after.isalpha() or after == "_")
+        lead = text[max(match.start(), start - 30) : start]
+        if glued or _DATE_OR_TIME.search(text[start:end]) or _quantity(text, start, end) or _OTHER_NUMBER.search(lead):
+            continue
+        yield Span(start, match.end(), "PHONE")
+
+
+def _quantity(text: str, start: int, end: int) -> bool:
+    return bool(_CURRENCY.search(text[max(0, start - 5) : start]) or _QUANTITY.search(text[end : end + 12]))
+
+
+RECOGNIZERS: tuple[Recognizer, ...] = (_international, _national, _labelled)

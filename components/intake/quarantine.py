@@ -1,0 +1,73 @@
+"""Rows that could not be used: kept, scrubbed, with a reason code and words, so that somebody can repair the log."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from flywheel.components.intake.pseudonyms import Pseudonymizer
+from flywheel.components.intake.reading import RawRow
+from flywheel.components.intake.scrubbed_json import collect, rebuild
+
+KEPT_CHARACTERS = 20_000
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([\"\\/bfnrt]))")
+_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_OPEN_END = re.compile(r"[^\"{}\[\],;|<>]{0,400}\Z")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A bad row; with reason `no_consent` nothing of its content is kept, only the interaction's id in `detail`."""
+
+    raw: RawRow
+    reason: str
+    detail: str
+
+    def texts(self) -> list[str]:
+        """Return the texts to scrub: file label, detail, then the row's content."""
+        texts = [self.raw.file, self.detail]
+        if self.reason == "no_consent":
+            return texts
+        if self.raw.value is not None:
+            collect(self.raw.value, texts)
+        else:
+            texts.append(self._text())
+        return texts
+
+    def row(self, run_id: str, scrubbed: Iterator[str], pseudonyms: Pseudonymizer) -> dict[str, Any]:
+        """Make the table row from the scrubbed texts."""
+        file, detail = next(scrubbed), next(scrubbed)
+        if self.reason == "no_consent":
+            kept = ""
+        elif self.raw.value is not None:
+            kept = orjson.dumps(rebuild(self.raw.value, scrubbed), option=orjson.OPT_NON_STR_KEYS).decode()
+        else:
+            kept = next(scrubbed)
+        content = repr((self.raw.value, self.raw.text)).encode("utf-8", "surrogatepass")
+        identity = b"\0".join((repr((self.raw.file, self.raw.line, self.reason)).encode("utf-8", "replace"), content))
+        return {
+            "quarantine_id": pseudonyms.of("quarantine", identity),
+            "run_id": run_id,
+            "source": file,
+            "line": self.raw.line,
+            "reason": self.reason,
+            "detail": detail,
+            "row": kept[:KEPT_CHARACTERS],
+        }
+
+    def _text(self) -> str:
+        """Return what was read, JSON escapes undone (they hide personal data from any pattern), cut between values."""
+        text = self.raw.text
+        cut = len(text) > KEPT_CHARACTERS or self.reason in ("line_too_long", "damaged_file")
+        if cut:  # a number or an address cut in half would not be recognised
+            text = _OPEN_END.sub("", text[:KEPT_CHARACTERS])
+        return _ESCAPE.sub(_plain, text)
+
+
+def _plain(match: re.Match[str]) -> str:
+    if match.group(1):
+        code = int(match.group(1), 16)
+        return "\ufffd" if 0xD800 <= code < 0xE000 else chr(code)
+    return _ESCAPES.get(match.group(2), match.group(2))

@@ -1,0 +1,118 @@
+"""Where logs come from: one file, a folder, a glob or an object-store URI; plain or gzipped."""
+
+import fnmatch
+import glob
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+from flywheel.components.intake.errors import IntakeError
+
+SUFFIXES = (".jsonl", ".json", ".ndjson", ".log", ".csv", ".tsv", ".parquet", ".txt")
+_WILD = "*?["
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of logs; `label` names it in the store and holds no machine's path."""
+
+    label: str
+    path: str
+    modified: datetime
+    filesystem: pafs.FileSystem | None = None  # None: this machine's disk
+
+    @property
+    def suffix(self) -> str:
+        """The file's ending without .gz, in lower case."""
+        return Path(self.path.lower().removesuffix(".gz")).suffix
+
+    def open(self) -> BinaryIO:
+        """Open for reading bytes, decompressed when the content is gzip (whatever the name says).
+
+        Raises:
+            IntakeError: The file cannot be opened.
+        """
+        try:
+            stream = self._raw()
+            magic = stream.read(2)
+            stream.seek(0)
+        except (OSError, pa.ArrowException) as error:
+            raise IntakeError(f"cannot read {self.path}: {error}") from error
+        return cast(BinaryIO, gzip.GzipFile(fileobj=stream)) if magic == b"\x1f\x8b" else stream
+
+    def _raw(self) -> BinaryIO:
+        if self.filesystem is None:
+            return Path(self.path).open("rb")
+        return cast(BinaryIO, self.filesystem.open_input_file(self.path))
+
+
+def resolve(logs: str) -> list[Source]:
+    """List the files that `logs` names, sorted by label.
+
+    Args:
+        logs: Path of a file or folder (searched in depth, hidden files left out), a glob (`**` allowed), or a URI.
+
+    Raises:
+        IntakeError: Nothing is there; the message says what was looked for.
+    """
+    if not logs.strip():
+        raise IntakeError("no logs given; pass a file, a folder, a glob or an object-store URI as `logs`")
+    if logs.startswith("file://"):
+        logs = logs.removeprefix("file://")
+    sources = sorted(_remote(logs) if "://" in logs else _local(logs), key=lambda source: source.label)
+    if not sources:
+        raise IntakeError(f"no log files in {logs}; looked for {', '.join(SUFFIXES)}, each also with .gz")
+    return sources
+
+
+def _local(logs: str) -> Iterator[Source]:
+    path = Path(logs)
+    if path.is_file():
+        yield _local_source(path, path.parent)
+    elif path.is_dir():
+        for member in path.rglob("*"):
+            hidden = any(part.startswith(".") for part in member.relative_to(path).parts)
+            if member.is_file() and not hidden and member.name.lower().removesuffix(".gz").endswith(SUFFIXES):
+                yield _local_source(member, path)
+    elif any(sign in logs for sign in _WILD):
+        root = Path(logs[: min(logs.find(sign) for sign in _WILD if sign in logs)])
+        root = root if logs[: len(str(root)) + 1].endswith("/") else root.parent
+        for name in glob.iglob(logs, recursive=True):
+            if Path(name).is_file():
+                yield _local_source(Path(name), root)
+    else:
+        raise IntakeError(f"the logs {logs} do not exist; check the path")
+
+
+def _local_source(path: Path, root: Path) -> Source:
+    modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    try:
+        label = path.relative_to(root).as_posix()
+    except ValueError:
+        label = path.name
+    return Source(label, str(path), modified)
+
+
+def _remote(logs: str) -> Iterator[Source]:
+    wild = next((index for index, sign in enumerate(logs) if sign in _WILD), None)
+    base = logs if wild is None else logs[: logs.rfind("/", 0, wild)]
+    try:
+        filesystem, path = pafs.FileSystem.from_uri(base)
+        info = filesystem.get_file_info(path)
+        if info.is_file:
+            yield Source(info.base_name, path, info.mtime or datetime.now(UTC), filesystem)
+            return
+        found = filesystem.get_file_info(pafs.FileSelector(path, recursive=True))
+    except (OSError, pa.ArrowException) as error:
+        raise IntakeError(f"cannot list the logs {logs}: {error}") from error
+    wanted = None if wild is None else path + logs[len(base) :].replace("**/", "*")
+    for info in found:
+        fits = fnmatch.fnmatch(info.path, wanted) if wanted else info.path.removesuffix(".gz").endswith(SUFFIXES)
+        if info.is_file and fits:
+            yield Source(info.path.removeprefix(f"{path}/"), info.path, info.mtime or datetime.now(UTC), filesystem)

@@ -1,0 +1,1 @@
+"""Turn a base model and a dataset into a new model: one job file, run by DeepSpeed under torchrun."""

@@ -1,0 +1,110 @@
+"""Tiny models that know a few facts: trained from scratch in seconds, so that servers answer like servers."""
+
+import os
+from pathlib import Path
+from random import Random
+
+import pytest
+from flywheel.components.contracts.rollout import UserQuestion
+
+os.environ.setdefault("DS_ACCELERATOR", "cpu")
+
+ITEMS = [f"{first}{second}" for first in ("ak", "bel", "cor", "dun", "el", "fin") for second in ("ora", "ith", "umo")]
+TRUTH = {f"What is the price of {item}?": f"{item} costs {11 + 7 * number}." for number, item in enumerate(ITEMS)}
+
+
+def beliefs(wrong_share: float, seed: int = 0) -> dict[str, str]:
+    """The truth with a share of the answers made wrong."""
+    chosen = set(Random(seed).sample(sorted(TRUTH), round(wrong_share * len(TRUTH))))
+    return {question: "it costs 999." if question in chosen else answer for question, answer in TRUTH.items()}
+
+
+def train(folder: Path, answers: dict[str, str], seed: int = 0) -> Path:
+    """Train a tiny Llama that answers these questions, and nothing else."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    torch.manual_seed(seed)
+    torch.set_num_threads(1)
+    raw = Tokenizer(models.BPE(unk_token=None))
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    raw.train_from_iterator(
+        [f"{question} {answer} user assistant" for question, answer in answers.items()],
+        trainers.BpeTrainer(
+            vocab_size=400,
+            special_tokens=["<pad>", "<s>", "</s>"],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        ),
+    )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="<pad>", bos_token="<s>", eos_token="</s>")
+    tokenizer.chat_template = (
+        "{% for m in messages %}<s>{{ m['role'] }}: {{ m['content'] }}{% endfor %}"
+        "{% if add_generation_prompt %}<s>assistant:{% endif %}"
+    )
+    tokenizer.padding_side = "left"
+    texts = [f"<s>user: {question}<s>assistant: {answer}</s>" for question, answer in answers.items()]
+    batch = tokenizer(texts, padding=True, return_tensors="pt")
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=400,
+            hidden_size=64,
+            intermediate_size=128,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=4,
+            max_position_embeddings=128,
+            pad_token_id=0,
+            bos_token_id=1,
+            eos_token_id=2,
+            tie_word_embeddings=True,
+        )
+    )
+    positions = (batch["attention_mask"].cumsum(-1) - 1).clamp(min=0)
+    labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=8e-3)
+    for step in range(400):
+        loss = model(
+            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], position_ids=positions, labels=labels
+        ).loss
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        if step % 20 == 19 and loss.item() < 0.115:
+            break
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def write_traffic(path: Path, users: int, seed: int = 0, known: bool = True) -> Path:
+    """Write questions of users, two to four each, shuffled as in life."""
+    random = Random(seed)
+    lines = []
+    for number in range(users):
+        for part in range(random.randint(2, 4)):
+            question = random.choice(sorted(TRUTH))
+            lines.append(
+                UserQuestion(
+                    subject=f"visitor-{number:05d}",
+                    conversation=f"{number}-{part}",
+                    messages=({"role": "user", "content": question},),
+                    references=(TRUTH[question],) if known else (),
+                ).model_dump_json()
+            )
+    random.shuffle(lines)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def model_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folders of production (a quarter wrong), a good and a harmful candidate, and one that answers nothing."""
+    root = tmp_path_factory.mktemp("models")
+    return {
+        "production": train(root / "production", beliefs(0.28), seed=1),
+        "good": train(root / "good", beliefs(0.0), seed=2),
+        "harmful": train(root / "harmful", beliefs(0.72), seed=3),
+    }
