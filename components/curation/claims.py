@@ -23,12 +23,12 @@ def claim_of(prompt: str, response: str, correction: str, lexicon: frozenset[str
         lexicon: Names of the corpus, case-folded.
 
     Returns:
-        The claim; empty when the correction adds nothing that can be compared.
+        The claim; empty when the correction says nothing that the answer did not say.
     """
     stop = word_list("stop")
     question = prompt.split()
     things = _things(question, lexicon)
-    asked, answered = set(_without(question, things)), set(response.split())
+    asked, answered = set(_without(question, things)), set(_without(response.split(), things))
     words = _without(correction.split(), things)
     names = {name for name, _ in things}
     values = {word for word in words if is_value(word, lexicon) and word not in asked and word not in names}
@@ -39,7 +39,7 @@ def claim_of(prompt: str, response: str, correction: str, lexicon: frozenset[str
     if not values:
         known = asked | answered | names
         values = {word for word in words if word not in stop and word not in known}
-    return tuple(sorted(values))
+    return () if values <= answered else tuple(sorted(values))
 
 
 def _things(words: list[str], lexicon: frozenset[str]) -> set[tuple[str, str]]:

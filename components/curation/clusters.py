@@ -16,7 +16,7 @@ from flywheel.components.curation.normal_form import has_digit, normal_form, que
 
 Exchange = tuple[str, str]  # question, answer
 
-CHOICES = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20)
+CHOICES = (2, 3, 4, 5, 6, 8, 10, 12)
 _SEED = 5
 _DIMENSIONS = 24
 _SAMPLE = 600  # texts that k is chosen on
@@ -128,9 +128,10 @@ def _fit(texts: list[str], successes: Sequence[str]) -> tuple[np.ndarray, float 
 
     points = embed(weights)
     sample = points[np.random.default_rng(_SEED).permutation(len(points))[:_SAMPLE]]
+    spots = len(np.unique(sample.round(6), axis=0))
     best: tuple[float, int] | None = None
     for k in CHOICES:
-        if k > len(sample) // 3:
+        if k > spots // 2:
             break
         labels = KMeans(k, n_init=2, random_state=_SEED).fit_predict(sample)
         if len(set(labels.tolist())) > 1:

@@ -17,6 +17,7 @@ MAX_CHARACTERS = 8000
 _URL = re.compile(
     r"(?:https?://|www\.)\S+|\b[a-z0-9-]+\.(?:com|net|org|io|ru|xyz|top|shop|club|info|biz|online)\b", re.I
 )
+_PLACEHOLDER = re.compile(r"\[[A-Z][A-Z_]*_\d+\]")  # what intake writes in place of personal data
 _RUN = re.compile(r"(\S)\1{4,}")
 _KEYBOARD = re.compile(r"asdf|sdfg|dfgh|fghj|ghjk|hjkl|qwer|wert|erty|rtyu|tyui|yuio|uiop|zxcv|xcvb|cvbn|vbnm")
 _CONSONANTS = re.compile(r"[bcdfghjklmnpqrstvwxz]{5,}")
@@ -68,8 +69,8 @@ def judge(prompt: str, response: str, correction: str) -> Verdict | None:
 
     Returns:
         A verdict with reason empty, too_long, identical_to_response, repeated_characters, link_spam, advertising,
-        abuse_only, gibberish (discard), or injection, not_an_answer, irrelevant (review: a rewrite may share no word
-        with what it rewrites); or None.
+        abuse_only, gibberish (discard), or injection, personal_data, not_an_answer, irrelevant (review: a rewrite
+        may share no word with what it rewrites); or None.
     """
     form = normal_form(correction).split()
     asked, answered = set(normal_form(prompt).split()), set(normal_form(response).split())
@@ -89,6 +90,8 @@ def judge(prompt: str, response: str, correction: str) -> Verdict | None:
     ):
         if applies:
             return Verdict("discard", reason)
+    if set(_PLACEHOLDER.findall(correction)) - set(_PLACEHOLDER.findall(response)):
+        return Verdict("review", "personal_data")
     remark = _REMARK.match(correction.strip())
     if remark and len(tokens(correction[remark.end() :])) <= 5 and not any(map(has_digit, form)):
         return Verdict("review", "not_an_answer")

@@ -43,13 +43,14 @@ class Assembled:
 
 @dataclass(frozen=True)
 class _Corrections:
-    """The corrections sorted to their places; every accepted candidate is in exactly one."""
+    """The corrections sorted to their places; every accepted candidate is in exactly one of the first four."""
 
     train: list[Correction]
     held_out: list[Correction]
     dropped: dict[str, str]  # candidate id -> reason
     duplicates: list[Correction]
     unit_of: dict[str, str]
+    standing: list[Correction]  # all but the outvoted and conflicting ones
 
 
 def assemble_dataset(
@@ -103,7 +104,7 @@ def assemble_dataset(
     items = [*items, *golden_items]
     keys = {prompt_key(item.messages) for item in items}
 
-    kept, superseded = replay.without_superseded(original.rows, accepted)
+    kept, superseded = replay.without_superseded(original.rows, sorted_out.standing)
     safe = [row for row in kept if row.key not in keys]
     wanted = blend.replay_wanted(len(sorted_out.train), replay_share)
     drawn = blend.sample(safe, wanted, lambda row: f"{row.key}\0{row.completion}", seed)
@@ -193,7 +194,7 @@ def _place(accepted: Sequence[Correction], golden_keys: set[str], test_share: fl
         else:
             seen.add(text)
             train.append(item)
-    return _Corrections(train, held_out, dropped, duplicates, unit_of)
+    return _Corrections(train, held_out, dropped, duplicates, unit_of, settled)
 
 
 def _counts(accepted: Sequence[Correction], places: _Corrections) -> RowCounts:

@@ -9,13 +9,15 @@ from typing import Any
 import orjson
 
 from flywheel.components.curation.normal_form import normal_form
-from flywheel.components.dataset.corrections import Correction, agree
+from flywheel.components.dataset.corrections import FACTUAL, Correction, agree
 from flywheel.components.dataset.prompts import Messages, parse_messages, prompt_key
 
 MALFORMED = "malformed"
 DUPLICATE = "duplicate"
 SUPERSEDED = "superseded"
 _COMMON = 0.1  # a word in more than this share of the prompts says nothing about a prompt's subject
+
+_ALIKE = 0.5  # Jaccard similarity of two questions' words at which they are about the same thing
 
 
 @dataclass(frozen=True)
@@ -107,12 +109,14 @@ def without_superseded(
     """Leave out the rows that would teach what users have corrected.
 
     A row is superseded when it answers a corrected question otherwise than the correction, or when its answer is word
-    for word one that a correction replaced, on the same subject (the two questions share a word that is rare among the
-    replay questions): paraphrases of a corrected question carry the old answer too.
+    for word one that a factual correction replaced, on the same subject: paraphrases of a corrected question carry the
+    old answer too. Same subject: the answer names a word that both questions hold and that is rare among the replay
+    questions, or half of the questions' words are the same. So a refusal that was wrong once does not take all
+    refusals with it.
 
     Args:
         rows: Replay rows.
-        corrections: All accepted corrections, held-out ones too.
+        corrections: The accepted corrections that stand, held-out ones too.
 
     Returns:
         The rows that stay, and the superseded ones.
@@ -122,7 +126,7 @@ def without_superseded(
     for item in corrections:
         by_question[item.key].append(item)
         rejected = normal_form(item.rejected)
-        if rejected and rejected != normal_form(item.correction):
+        if rejected and item.category == FACTUAL and rejected != normal_form(item.correction):
             by_rejected[rejected].append(item)
     frequency = Counter(word for row in rows for word in set(row.key.split()))
     limit = max(2, int(_COMMON * len(rows)))
@@ -131,11 +135,17 @@ def without_superseded(
         asked = row.messages[-1].content
         if any(not agree(item.correction, row.completion, asked) for item in by_question.get(row.key, ())):
             return True
-        subject = {word for word in row.key.split() if frequency[word] <= limit}
-        return any(subject & set(item.key.split()) for item in by_rejected.get(normal_form(row.completion), ()))
+        answer, words = normal_form(row.completion), set(row.key.split())
+        named = {word for word in words if frequency[word] <= limit} & set(answer.split())
+        return any(_same_subject(words, set(item.key.split()), named) for item in by_rejected.get(answer, ()))
 
     flags = [superseded(row) for row in rows]
     return (
         [row for row, flag in zip(rows, flags, strict=True) if not flag],
         [row for row, flag in zip(rows, flags, strict=True) if flag],
     )
+
+
+def _same_subject(asked: set[str], other: set[str], named: set[str]) -> bool:
+    """Whether two questions with one answer are about one thing; `named`: rare words of the first in the answer."""
+    return bool(named & other) or len(asked & other) >= _ALIKE * len(asked | other)

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 _CELLS = 400  # limits are rounded outwards to 1/400
 _FRACTIONS = np.concatenate([[0.0], np.geomspace(0.01, 0.6, 9), [0.8, 0.98]])
-# Small samples need bold bets; large ones can afford to wait. Three tenths are never bet: where an arm's bet is hopeless
-# (theta on the wrong side of its mean) that costs the product a factor of 3, not everything.
+# Small samples need bold bets; large ones can afford to wait. Three tenths are never bet: where an arm's bet is
+# hopeless (theta on the wrong side of its mean) that costs the product a factor of 3, not everything.
 _WEIGHTS = np.concatenate([[0.3], _FRACTIONS[1:-2] ** 0.5 / (_FRACTIONS[1:-2] ** 0.5).sum() * 0.37, [0.08, 0.25]])
 
 Floats = NDArray[np.float64]
@@ -36,7 +36,7 @@ def difference_limits(
     """One-sided limits of candidate's mean minus production's mean, each valid at all looks together.
 
     Args:
-        production: One value in [0, 1] per user; arms may be empty and of any size.
+        production: One value in [0, 1] per user; of an empty arm only the bounds are known.
         candidate: One value in [0, 1] per user.
         alpha_lower: Chance that the lower limit is ever above the truth, in (0, 1).
         alpha_upper: Chance that the upper limit is ever below the truth, in (0, 1).

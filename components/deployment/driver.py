@@ -1,6 +1,7 @@
 """What moves the traffic: one interface, and the driver for local model servers."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Protocol
 
@@ -137,12 +138,10 @@ class LocalDriver:
         deadline = loop.time() + self._ready_timeout
         while loop.time() < deadline:
             server.check()
-            try:
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):  # not listening yet
                 async with client.get(server.ready_url, timeout=aiohttp.ClientTimeout(total=2)) as reply:
                     if reply.status == 200:
                         return
-            except (aiohttp.ClientError, TimeoutError):
-                pass  # not listening yet
             await asyncio.sleep(0.05)
         raise ServerFailedError(
             f"the {server.name} server was not ready in {self._ready_timeout:.0f} s: {server.log_tail()}"

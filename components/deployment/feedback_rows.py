@@ -1,5 +1,6 @@
 """The canary's turns as rows of the feedback store: the next turn of the flywheel starts from them."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,8 @@ from flywheel.components.store import delta_table
 from flywheel.components.store.tables import SCHEMAS, row_id
 
 SOURCE = "canary"
+_PSEUDONYM = re.compile(r"[0-9a-f]{32}")  # users replayed from the store have theirs already
+_SIMULATED = {"simulated": True}  # these users' reactions were drawn, not observed
 
 
 def write(store: str, run_id: str, turns: Sequence[Turn], visits: dict[str, list[UserQuestion]]) -> int:
@@ -36,7 +39,10 @@ def write(store: str, run_id: str, turns: Sequence[Turn], visits: dict[str, list
     questions = [list(visits[turn.subject][turn.number].messages) for turn in turns]
     clean = _scrubbed(turns, questions)
     pseudonyms = for_store(store)
-    names = {subject: pseudonyms.of("subject", f"user:{subject}") for subject in {turn.subject for turn in turns}}
+    names = {
+        subject: subject if _PSEUDONYM.fullmatch(subject) else pseudonyms.of("subject", f"user:{subject}")
+        for subject in {turn.subject for turn in turns}
+    }
     interactions: list[dict[str, Any]] = []
     feedback: list[dict[str, Any]] = []
     for turn, texts, messages in zip(turns, clean, questions, strict=True):
@@ -60,7 +66,9 @@ def write(store: str, run_id: str, turns: Sequence[Turn], visits: dict[str, list
                 "response": texts[0],
                 "language": "und",  # BCP 47: undetermined
                 "consent": True,
-                "attributes": orjson.dumps({"arm": turn.arm, "share": turn.share, "status": turn.status}).decode(),
+                "attributes": orjson.dumps(
+                    _SIMULATED | {"arm": turn.arm, "share": turn.share, "status": turn.status}
+                ).decode(),
             }
         )
         for kind, annotator, name, value, text in _signals(turn, texts):
@@ -73,7 +81,7 @@ def write(store: str, run_id: str, turns: Sequence[Turn], visits: dict[str, list
                     "name": name,
                     "value": value,
                     "text": text,
-                    "attributes": "{}",
+                    "attributes": orjson.dumps(_SIMULATED).decode(),
                 }
             )
     batch = f"{SOURCE}:{run_id}"

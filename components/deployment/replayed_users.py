@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from flywheel.components.contracts.feedback import SignalKind
 from flywheel.components.contracts.rollout import UserQuestion
 from flywheel.components.contracts.tables import TableReference
+from flywheel.components.deployment.feedback_rows import SOURCE
 from flywheel.components.store import delta_table
 
 
@@ -71,6 +72,7 @@ def replay(store: str, run_id: str) -> Iterator[UserQuestion]:
     rows = delta_table.read(
         delta_table.latest(store, "interactions"),
         ["interaction_id", "subject", "conversation_id", "messages", "timestamp"],
+        pc.field("source") != SOURCE,  # an earlier canary's users only asked again what is in the log already
     )
     for row in rows.sort_by([("timestamp", "ascending"), ("interaction_id", "ascending")]).to_pylist():
         messages = json.loads(row["messages"])
@@ -88,7 +90,7 @@ def _references(store: str, run_id: str) -> dict[str, set[str]]:
     liked = delta_table.read(
         delta_table.latest(store, "feedback"),
         ["interaction_id"],
-        (pc.field("kind") == SignalKind.RATING.value) & (pc.field("value") > 0),
+        (pc.field("kind") == SignalKind.RATING.value) & (pc.field("value") > 0) & (pc.field("source") != SOURCE),
     )
     answers = delta_table.read(
         delta_table.latest(store, "interactions"),

@@ -5,6 +5,7 @@ KServe 0.21 registers its own OpenAI routes only where vLLM is installed
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 import uuid
@@ -126,9 +127,10 @@ def serve(model: ServedModel, http_port: int) -> None:
         model: What to serve.
         http_port: Port on 127.0.0.1.
     """
-    import uvloop
+    with contextlib.suppress(ImportError):  # a faster loop where there is one
+        import uvloop
 
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     asyncio.set_event_loop(asyncio.new_event_loop())  # kserve asks for the current loop before it starts its own
     app.add_route("/openai/v1/chat/completions", model.chat_completion, methods=["POST"])
     server = LoopbackServer(

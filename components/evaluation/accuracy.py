@@ -1,8 +1,11 @@
 """Right or wrong on the same items: difference in accuracy, clusters respected.
 
-The claim "no worse than the margin" rests on `paired_clusters.cluster_noninferiority_p` (cluster-robust t and score
-test; exact with the worst design effect when few clusters flip), and the limits shown are the margins at which that
-test turns, so interval and verdict cannot disagree.
+The claim "no worse than the margin" needs two tests at once: the cluster-robust t test, and the exact unconditional
+test on as many items as there are independent units in the worst case (all items of a cluster alike). The design effect
+is not estimated for it: simulated at the margin with 60 clusters of ten and an intraclass correlation of 0.2, an
+estimated one passes 9 % of the candidates that it may pass 5 % of, the worst case hardly any; a candidate that loses and
+gains 1 % of 480 items in clusters of three passes 97 % of the time instead of 98 %. The limits shown are the margins at which the tests turn, so interval and
+verdict cannot disagree.
 """
 
 import math
@@ -21,17 +24,16 @@ from flywheel.components.statistics.paired_binary import (
     score_limits,
     score_statistic,
 )
-from flywheel.components.statistics.paired_clusters import cluster_noninferiority_p, sign_flip_p
+from flywheel.components.statistics.paired_clusters import sign_flip_p
 from flywheel.components.statistics.power import paired_items_needed
 
 Column = NDArray[np.float64]
 
-_FEW = 10  # informative clusters below which the exact test decides (as in `cluster_noninferiority_p`)
 _PERMUTED_CLUSTERS = 2000  # beyond, the t test alone is as good and much faster
 _TINY = 1e-9
 _STEPS = 12
 
-TEST = "paired, cluster-robust (Tango 1998; Bell & McCaffrey 2002; exact when flips are few: Hsueh et al. 2001)"
+TEST = "paired, cluster-robust t and exact over clusters (Bell & McCaffrey 2002; Hsueh, Liu & Chen 2001)"
 
 
 def compare(
@@ -65,7 +67,8 @@ def compare(
     differences = candidate - production
     mean = cluster_mean(differences, codes, total)
     b, c = int((differences < 0).sum()), int((differences > 0).sum())
-    lower, upper, p_safe = _limits(candidate, production, codes, mean, b, c, margin, levels.alpha)
+    p_safe = _safety(mean, b, c, margin) if margin > 0 else 1.0
+    lower, upper = _limits(mean, b, c, margin, p_safe, levels.alpha)
     return Finding(
         scale="difference",
         unit="share of right answers",
@@ -95,68 +98,60 @@ def _superiority(differences: Column, codes: NDArray[np.int64], mean: ClusterMea
     return max(t, sign_flip_p(differences, codes, "greater", 9999, seed))
 
 
+def _safety(mean: ClusterMean, b: int, c: int, margin: float) -> float:
+    """p-value of "no worse than the margin": the larger of the t test and the exact test over clusters."""
+    t = float(stats.t.sf((mean.mean + margin) / mean.standard_error, mean.freedom)) if mean.variance else 0.0
+    deff = max(1.0, mean.worst_design_effect)
+    units = max(1, math.floor(mean.n / deff + _TINY))
+    losses = min(units, math.ceil(b / deff - _TINY))  # rounded against the candidate
+    return max(t, noninferiority_p(losses, min(units - losses, math.floor(c / deff + _TINY)), units, margin))
+
+
 def _harm(mean: ClusterMean, b: int, c: int, margin: float) -> float:
-    """p-value of "worse than the margin": the larger of the t test and the score test on the effective sample."""
+    """p-value of "worse than the margin": the larger of the t test and the score test over clusters."""
     if margin == 0 and mean.n == mean.clusters:
         return mcnemar_exact(b, c, "less")
-    t = float(stats.t.cdf((mean.mean + margin) / mean.standard_error, mean.freedom)) if mean.variance else 0.0
-    deff = mean.design_effect
-    score = float(score_statistic(b / deff, c / deff, mean.n / deff, -margin))
     if b + c == 0:
         return 1.0
+    t = float(stats.t.cdf((mean.mean + margin) / mean.standard_error, mean.freedom)) if mean.variance else 0.0
+    deff = max(1.0, mean.worst_design_effect)
+    score = float(score_statistic(b / deff, c / deff, mean.n / deff, -margin))
     return max(t, float(stats.t.cdf(score, mean.freedom)))
 
 
-def _limits(
-    candidate: Column,
-    production: Column,
-    codes: NDArray[np.int64],
-    mean: ClusterMean,
-    b: int,
-    c: int,
-    margin: float,
-    alpha: float,
-) -> tuple[float, float, float]:
-    """Limits of the difference and the p-value of "no worse than the margin"."""
+def _limits(mean: ClusterMean, b: int, c: int, margin: float, p_safe: float, alpha: float) -> tuple[float, float]:
+    """Limits of the difference: the lower one where the test of safety turns, the upper one from t and score test."""
     critical = float(stats.t.isf(alpha, mean.freedom))
-    deff = mean.design_effect
+    deff = max(1.0, mean.worst_design_effect)
     score_lower, score_upper = score_limits(b / deff, c / deff, mean.n / deff, critical)
     half = critical * mean.standard_error
-    lower = max(-1.0, min(mean.mean - half, score_lower))
     upper = min(1.0, max(mean.mean + half, score_upper))
-    p_safe = cluster_noninferiority_p(candidate, production, codes, margin) if margin > 0 else 1.0
-    if mean.informative >= _FEW:
-        return lower, upper, p_safe
-    if lower > 0 and cluster_noninferiority_p(candidate, production, codes, _TINY) <= alpha:
-        return lower, upper, p_safe
-    return _exact_lower(candidate, production, codes, margin, p_safe, alpha), upper, p_safe
-
-
-def _exact_lower(
-    candidate: Column, production: Column, codes: NDArray[np.int64], margin: float, p_safe: float, alpha: float
-) -> float:
-    """Largest loss that the test cannot rule out, found by bisection on the margin, rounded outwards."""
-    low, high = (_TINY, max(margin, _TINY)) if p_safe <= alpha else (max(margin, _TINY), 1 - _TINY)
+    gain = min(mean.mean - half, score_lower)
+    if gain > 0 and _safety(mean, b, c, _TINY) <= alpha:
+        return gain, upper
+    # The largest loss that cannot be ruled out, by bisection on the margin, rounded outwards.
+    edge = max(margin, _TINY)
+    low, high = (_TINY, edge) if p_safe <= alpha else (edge, 1 - _TINY)
     for _ in range(_STEPS):
         middle = (low + high) / 2
-        if cluster_noninferiority_p(candidate, production, codes, middle) <= alpha:
+        if _safety(mean, b, c, middle) <= alpha:
             high = middle
         else:
             low = middle
-    return -high
+    return -high, upper
 
 
 def _needed(mean: ClusterMean, b: int, c: int, margin: float, levels: Levels, effect: float | None) -> int | None:
     """Items at which the claim has its power: a gain of `effect`, or no difference at all, at the flips seen."""
     discordance = (b + c + 1) / (mean.n + 2)
-    deff = mean.design_effect
+    deff = max(1.0, mean.worst_design_effect)
     if effect is not None:  # as many losses as were seen, and `effect` more gains than losses
         expected = min(1.0, effect + 2 * (b + 0.5) / (mean.n + 1))
-        return paired_items_needed(_TINY, expected, effect, levels.alpha, levels.power, deff)
+        return paired_items_needed(_TINY, expected, effect, levels.alpha, levels.power, mean.design_effect)
     if margin <= 0:
         return None
     need = paired_items_needed(margin, discordance, 0.0, levels.alpha, levels.power, deff)
-    return max(need, math.ceil(exact_items_needed(margin, round(discordance, 4), levels) * mean.worst_design_effect))
+    return max(need, math.ceil(exact_items_needed(margin, round(discordance, 4), levels) * deff))
 
 
 @lru_cache(maxsize=4096)

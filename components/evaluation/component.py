@@ -34,8 +34,8 @@ def evaluate_models(
         Items scored.
 
     Raises:
-        FileNotFoundError: A model or the items are missing.
-        ValueError: A model cannot be loaded safely, or an item is not valid.
+        FileNotFoundError: The items are missing.
+        ValueError: A model is missing or cannot be loaded safely, or an item is not valid.
     """
     from datetime import UTC, datetime
 

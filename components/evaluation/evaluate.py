@@ -37,7 +37,7 @@ def evaluate(
     run_id: str,
     max_new_tokens: int = 48,
     batch_size: int = 64,
-    latency_items: int = 48,
+    latency_items: int = 40,
     seed: int = 7,
 ) -> Evaluated:
     """Answer, score and write scores.
@@ -57,8 +57,8 @@ def evaluate(
         What was done.
 
     Raises:
-        FileNotFoundError: A model or the items are missing.
-        ValueError: A model cannot be loaded safely, or an item is not valid.
+        FileNotFoundError: The items are missing.
+        ValueError: A model is missing or cannot be loaded safely, or an item is not valid.
     """
     from flywheel.components.training.weights import model_digest
 

@@ -23,8 +23,9 @@ def negative_flips(
 ) -> Finding:
     """Bound the share of items that production gets right and the candidate wrong.
 
-    A net difference of zero can hide many answers that users had and lost. Counts are divided by the design effect of
-    the clusters (Rao & Scott 1992) and rounded against the candidate before the exact limit is taken.
+    A net difference of zero can hide many answers that users had and lost. Counts are divided by the worst design
+    effect that the clusters can have (Rao & Scott 1992) and rounded against the candidate before the exact limit is
+    taken; see `accuracy` for why it is not estimated.
 
     Args:
         candidate: 0 or 1 per item, shape (n,).
@@ -42,7 +43,7 @@ def negative_flips(
     codes, total = cluster_codes(clusters, candidate.size)
     lost = ((production == 1) & (candidate == 0)).astype(np.float64)
     mean = cluster_mean(lost, codes, total)
-    deff = mean.design_effect
+    deff = max(1.0, mean.worst_design_effect)
     size = max(1, math.floor(mean.n / deff))
     events = min(size, math.ceil(float(lost.sum()) / deff - 1e-9))
     few = min(size, math.floor(float(lost.sum()) / deff + 1e-9))
@@ -53,7 +54,7 @@ def negative_flips(
 
     return Finding(
         scale="level",
-        unit="share of answers right with production, wrong with the candidate",
+        unit="share of right answers turned wrong",
         direction="lower",
         n=mean.n,
         clusters=mean.clusters,

@@ -123,7 +123,8 @@ def _row(metric: MetricResult, y: int) -> str:
         f'<g stroke="{colour}" fill="{colour}"><title>{escape(title)}</title>'
         f'<line x1="{ends[0]:.1f}" x2="{ends[1]:.1f}" y1="{y - 6}" y2="{y - 6}" stroke-width="3" '
         'stroke-linecap="round"/>'
-        f'<circle cx="{place(metric.difference):.1f}" cy="{y - 6}" r="5.5"/></g>',
+        f'<circle cx="{place(metric.difference):.1f}" cy="{y - 6}" r="5.5"/>'
+        f"{_beyond(ends, y - 6)}</g>",
     ]
     neutral = 1.0 if metric.scale == "ratio" else 0.0
     if metric.scale != "level":
@@ -159,6 +160,13 @@ def _scale(metric: MetricResult, lower: float, upper: float) -> Callable[[float]
         return min(max(zero + gain(value) * unit, _LEFT), _RIGHT)
 
     return place
+
+
+def _beyond(ends: Sequence[float], y: int) -> str:
+    """Draw arrow heads where the interval goes on beyond the axis."""
+    heads = [(_LEFT, -9)] if ends[0] <= _LEFT else []
+    heads += [(_RIGHT, 9)] if ends[1] >= _RIGHT else []
+    return "".join(f'<path d="M{x} {y - 6}l{reach} 6l{-reach} 6z"/>' for x, reach in heads)
 
 
 def _short(text: str, longest: int = 54) -> str:

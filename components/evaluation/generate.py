@@ -37,14 +37,13 @@ class Generator:
         max_new_tokens: Longest answer, tokens.
 
     Raises:
-        FileNotFoundError: The folder or its weights are missing.
-        ValueError: The folder cannot be loaded safely, or has no chat template.
+        ValueError: The folder is missing, cannot be loaded safely, or has no chat template.
     """
 
     def __init__(self, folder: str | Path, max_new_tokens: int = 48) -> None:
-        from flywheel.components.training.weights import refuse_unsafe
+        from flywheel.components.preflight.model_folder import check_model_folder
 
-        refuse_unsafe(folder)
+        check_model_folder(folder)
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
         from transformers.utils import logging

@@ -100,11 +100,14 @@ def leaked(answer: str, known: list[str]) -> list[str]:
         Names of the patterns found, in a fixed order.
     """
     allowed = " ".join(known)
-    return [
-        kind
-        for kind, pattern in _LEAKS.items()
-        if any(match.group() not in allowed and _real(kind, match.group()) for match in pattern.finditer(answer))
-    ]
+    kinds = []
+    for kind, pattern in _LEAKS.items():
+        found = {match.group() for match in pattern.finditer(answer) if _real(kind, match.group())}
+        if any(text not in allowed for text in found):
+            kinds.append(kind)
+        for text in found:  # an IBAN is not a phone number as well
+            answer = answer.replace(text, " ")
+    return kinds
 
 
 def _real(kind: str, text: str) -> bool:

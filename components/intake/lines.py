@@ -33,9 +33,10 @@ def read_lines(stream: BinaryIO, max_bytes: int = DEFAULT_MAX_LINE_BYTES) -> Ite
         Lines in order. A broken gzip stream ends with a line that is `damaged` and says why.
     """
     number, held, length, first = 1, bytearray(), 0, True
+    read = getattr(stream, "read1", stream.read)  # read1 gives what a cut off gzip file still holds
     while True:
         try:
-            chunk = stream.read(_CHUNK)
+            chunk = read(_CHUNK)
         except (EOFError, zlib.error, gzip.BadGzipFile, OSError) as error:
             yield Line(number, bytes(held[:KEPT_OF_LONG_LINE]), length, damaged=str(error) or type(error).__name__)
             return

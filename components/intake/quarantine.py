@@ -14,7 +14,7 @@ from flywheel.components.intake.scrubbed_json import collect, rebuild
 KEPT_CHARACTERS = 20_000
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([\"\\/bfnrt]))")
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_OPEN_END = re.compile(r"[^\"{}\[\],;|<>]{0,400}\Z")
+_CUT_BACK = 200  # characters; what is cut in half is no longer recognised, so the end of a cut row is dropped
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Refusal:
             kept = orjson.dumps(rebuild(self.raw.value, scrubbed), option=orjson.OPT_NON_STR_KEYS).decode()
         else:
             kept = next(scrubbed)
+            kept = kept[:-_CUT_BACK] if self._cut() else kept
         content = repr((self.raw.value, self.raw.text)).encode("utf-8", "surrogatepass")
         identity = b"\0".join((repr((self.raw.file, self.raw.line, self.reason)).encode("utf-8", "replace"), content))
         return {
@@ -58,12 +59,11 @@ class Refusal:
         }
 
     def _text(self) -> str:
-        """Return what was read, JSON escapes undone (they hide personal data from any pattern), cut between values."""
-        text = self.raw.text
-        cut = len(text) > KEPT_CHARACTERS or self.reason in ("line_too_long", "damaged_file")
-        if cut:  # a number or an address cut in half would not be recognised
-            text = _OPEN_END.sub("", text[:KEPT_CHARACTERS])
-        return _ESCAPE.sub(_plain, text)
+        """Return what was read, JSON escapes undone: they hide personal data from any pattern."""
+        return _ESCAPE.sub(_plain, self.raw.text[:KEPT_CHARACTERS])
+
+    def _cut(self) -> bool:
+        return len(self.raw.text) > KEPT_CHARACTERS or self.reason in ("line_too_long", "damaged_file")
 
 
 def _plain(match: re.Match[str]) -> str:

@@ -106,7 +106,8 @@ def _band(look: QualityLook, reference: float, ratio: bool) -> tuple[float, floa
 
 
 def _level(height: float, name: str, kind: str, value: str, no_higher: float = 0.0) -> str:
+    text = f'x="{_LEFT - 6}" y="{max(height, no_higher) + 4:.1f}" text-anchor="end"'
     return (
         f'<line class="{kind}" x1="{_LEFT}" x2="{_WIDTH - 12}" y1="{height:.1f}" y2="{height:.1f}"/>'
-        f'<text class="tick" x="{_LEFT - 6}" y="{max(height, no_higher) + 4:.1f}" text-anchor="end">{value}<title>{name}</title></text>'
+        f'<text class="tick" {text}>{value}<title>{name}</title></text>'
     )

@@ -104,9 +104,8 @@ def render_markdown(report: DriftReport, alerts: list[Alert]) -> str:
     lines += [f"- `{code}`: {_plain(words)}" for code, words in (reason.split(": ", 1) for reason in report.reasons)]
     lines += ["", "| window | interactions | users | from | to |", "|---|---|---|---|---|"]
     for name, window in report.windows.items():
-        lines.append(
-            f"| {name} | {window['rows']} | {window['users']} | {plain_time(window['first'])} | {plain_time(window['last'])} |"
-        )
+        first, last = plain_time(window["first"]), plain_time(window["last"])
+        lines.append(f"| {name} | {window['rows']} | {window['users']} | {first} | {last} |")
     if report.topics is not None:
         lines += ["", "| topic | before | now | change, points (95 %) |", "|---|---|---|---|"]
         lines += [

@@ -39,7 +39,7 @@ def loop_stations(steps: Mapping[str, StepRecord], outcome: Outcome, users: int)
         For each station in order: key, title, state (done, decided, failed, idle), fact (words), handed_on (count to
         the next station, or None) and unit, exits (what left the loop there: label and count).
     """
-    stations = []
+    stations: list[dict[str, Any]] = []
     for key, names in _STEPS.items():
         present = [steps[name] for name in names if name in steps]
         stations.append(
@@ -52,10 +52,10 @@ def loop_stations(steps: Mapping[str, StepRecord], outcome: Outcome, users: int)
                 "exits": _exits(names, steps),
             }
         )
-        if outcome.step in names and key != "production":
+        if outcome.step in names and outcome.decision in ("rolled back", "held"):
             stations[-1]["state"] = "decided"
     stations[0]["state"] = "done" if users else "idle"
-    if outcome.decision == "failed":
+    if outcome.decision == "failed" and steps:  # without a record the inputs were refused: before the first station
         last = max((place for place, one in enumerate(stations) if one["state"] != "idle" and place), default=0)
         stopped = next(
             (one for one in stations[last:] if one["key"] != "users" and _unfinished(one["key"], steps)), None

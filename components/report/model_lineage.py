@@ -58,12 +58,14 @@ def _weights(record: StepRecord | None) -> dict[str, Any] | None:
 
 def _registry(uri: str, model_name: str) -> tuple[dict[str, Any] | None, str]:
     from flywheel.components.registry import overview
-    from flywheel.components.registry.errors import RegistryError
+    from flywheel.components.registry.errors import NotRegisteredError, RegistryError
 
     try:
         return overview.show(uri, model_name), ""
-    except RegistryError as error:
-        return None, f"{type(error).__name__}: the registry holds no model {model_name} yet"
+    except NotRegisteredError:
+        return None, f"it holds no model {model_name} yet"
+    except RegistryError as error:  # the report of what did run is worth more than a stop; its text may name paths
+        return None, f"it could not be read: {type(error).__name__}"
 
 
 def _registered(

@@ -99,7 +99,9 @@ def _verdict(steps: Mapping[str, StepRecord]) -> Outcome | None:
     else:
         why = "; ".join(str(reason) for reason in verdict.get("reasons", [])[:2]) or "the gauntlet did not settle"
     needed = verdict.get("n_needed")
-    return Outcome("held", why + (f"; about {needed:,} further items would" if needed else ""), "decide_verdict")
+    return Outcome(
+        "held", why + (f"; about {needed:,} further items would settle it" if needed else ""), "decide_verdict"
+    )
 
 
 def _contract(steps: Mapping[str, StepRecord]) -> Outcome | None:

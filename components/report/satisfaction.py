@@ -1,100 +1,122 @@
-"""How content users were, day by day, from the feedback table."""
+"""How users took the answers: ratings per day from the feedback table, and per arm of the canary."""
 
-import math
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from datetime import date, timedelta
 from typing import Any
 
-Z95 = 1.959963984540054
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flywheel.components.contracts.tables import TableReference
+from flywheel.components.report.wilson_interval import wilson_interval
+
+_CANARY = "canary"  # source of the rows that a canary writes
+_MOST_PERIODS = 62
 
 
-def wilson(share: float, users: int, z: float = Z95) -> tuple[float, float]:
-    """Return the score interval of a share (Wilson 1927, doi:10.2307/2276774).
-
-    Args:
-        share: Mean over users of each user's share of positive ratings, in [0, 1].
-        users: Users, at least 1. One user's ratings hang together, so users count, not ratings; with shares between 0
-            and 1 per user the interval is wider than it need be, never narrower.
-        z: Quantile of the normal distribution; 95 % two-sided by default.
-
-    Returns:
-        Lower and upper limit, in [0, 1].
-
-    Raises:
-        ValueError: No users, or the share is not in [0, 1].
-    """
-    if users < 1 or not 0 <= share <= 1:
-        raise ValueError(f"a share in [0, 1] of at least one user is needed, got {share} of {users}")
-    centre = (share + z * z / (2 * users)) / (1 + z * z / users)
-    half = z / (1 + z * z / users) * math.sqrt(share * (1 - share) / users + z * z / (4 * users * users))
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def by_day(ratings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Summarise ratings day by day (UTC).
+def satisfaction(interactions: TableReference | None, feedback: TableReference | None, run_id: str) -> dict[str, Any]:
+    """Count ratings.
 
     Args:
-        ratings: Rows with `day` (ISO date), `subject`, and `up`, `down`, `neutral` (counts).
+        interactions: Version of the interactions; None: there is no such table.
+        feedback: Version of the feedback; None: there is no such table.
+        run_id: Run whose canary is told apart.
 
     Returns:
-        One dictionary per day with ratings, in order: day, users, up, down, neutral, positive (mean over users of the
-        share of their thumbs that point up; None when nobody gave one), lower, upper.
+        `periods` (ratings of the log by UTC day, or by longer periods when the log is long), `period_days`, `total`,
+        `users` and `interactions` of the log, `signals` (log rows by kind), and `canary` by arm (ratings, users).
+        A share is positive among rated; its limits are Wilson's at 95 %, ratings taken as independent.
     """
-    days: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for row in ratings:
-        days[row["day"]].append(row)
-    summary = []
-    for day in sorted(days):
-        totals = Counter[str]()
-        shares = []
-        for row in days[day]:
-            for name in ("up", "down", "neutral"):
-                totals[name] += row[name]
-            if row["up"] + row["down"]:
-                shares.append(row["up"] / (row["up"] + row["down"]))
-        positive = sum(shares) / len(shares) if shares else None
-        lower, upper = wilson(positive, len(shares)) if positive is not None else (None, None)
-        summary.append(
-            {"day": day, "users": len(shares), **{name: totals[name] for name in ("up", "down", "neutral")},
-             "positive": positive, "lower": lower, "upper": upper}
-        )  # fmt: skip
-    return summary
-
-
-def read(store: str) -> dict[str, Any]:
-    """Summarise the feedback table of a store.
-
-    Args:
-        store: URI of the feedback store.
-
-    Returns:
-        `days` as in `by_day`, `thumbs` (up, down, neutral) and `signals` (feedback rows by kind, implicit ones by
-        name); all empty when the store has no feedback.
-    """
-    import pyarrow.compute as pc
-
     from flywheel.components.store import delta_table
 
-    empty: dict[str, Any] = {"days": [], "thumbs": {"up": 0, "down": 0, "neutral": 0}, "signals": {}}
-    if not delta_table.exists(store, "feedback"):
-        return empty
-    table = delta_table.read(
-        delta_table.latest(store, "feedback"), columns=["feedback_id", "subject", "timestamp", "kind", "name", "value"]
-    )
-    signals = Counter[str]()
-    for row in table.group_by(["kind", "name"]).aggregate([("feedback_id", "count")]).to_pylist():
-        if row["kind"] == "automated":
-            continue
-        signals[row["name"] if row["kind"] == "implicit" else row["kind"]] += row["feedback_id_count"]
-    rated = table.filter((pc.field("kind") == "rating") & pc.field("value").is_valid())
-    rated = rated.append_column("day", pc.strftime(rated["timestamp"], format="%Y-%m-%d"))
-    rated = rated.append_column("sign", pc.sign(rated["value"]))
-    counts: dict[tuple[str, str], dict[str, Any]] = {}
-    names = {1.0: "up", -1.0: "down", 0.0: "neutral"}
-    for row in rated.group_by(["day", "subject", "sign"]).aggregate([("feedback_id", "count")]).to_pylist():
-        key = (row["day"], row["subject"])
-        entry = counts.setdefault(key, {"day": key[0], "subject": key[1], "up": 0, "down": 0, "neutral": 0})
-        entry[names[row["sign"]]] += row["feedback_id_count"]
-    days = by_day(list(counts.values()))
-    thumbs = {name: sum(day[name] for day in days) for name in ("up", "down", "neutral")}
-    return {"days": days, "thumbs": thumbs, "signals": dict(sorted(signals.items()))}
+    seen = _no_interactions()
+    if interactions is not None:
+        seen = delta_table.read(interactions, seen.column_names)
+    log = seen.filter(pc.not_equal(seen["source"], _CANARY))
+    found: dict[str, Any] = {
+        "periods": [],
+        "period_days": 1,
+        "total": _counts([]),
+        "users": pc.count_distinct(log["subject"]).as_py(),
+        "interactions": log.num_rows,
+        "signals": {},
+        "canary": {},
+    }
+    if feedback is None:
+        return found
+    rows = delta_table.read(feedback, ["feedback_id", "interaction_id", "timestamp", "kind", "value", "source"])
+    canary = pc.equal(rows["source"], _CANARY)
+    logged = rows.filter(pc.invert(canary))
+    ratings = _ratings(logged)
+    days = ratings["timestamp"].cast(pa.date32()).to_pylist()
+    values = ratings["value"].to_pylist()
+    size = _period_days(days)
+    return found | {
+        "periods": _periods(days, values, size),
+        "period_days": size,
+        "total": _counts(values),
+        "signals": dict(sorted(Counter(logged["kind"].to_pylist()).items())),
+        "canary": _arms(seen, _ratings(rows.filter(canary)), run_id),
+    }
+
+
+def _no_interactions() -> pa.Table:
+    columns = ["interaction_id", "subject", "source", "run_id", "attributes"]
+    return pa.table({name: pa.array([], pa.string()) for name in columns})
+
+
+def _ratings(rows: pa.Table) -> pa.Table:
+    return rows.filter(pc.and_(pc.equal(rows["kind"], "rating"), pc.is_valid(rows["value"])))
+
+
+def _counts(values: list[float]) -> dict[str, Any]:
+    up, down = sum(value > 0 for value in values), sum(value < 0 for value in values)
+    counted: dict[str, Any] = {"up": up, "down": down, "neutral": len(values) - up - down, "rated": len(values)}
+    if not values:
+        return counted | {"share": None, "lower": None, "upper": None}
+    lower, upper = wilson_interval(up, len(values))
+    return counted | {"share": up / len(values), "lower": lower, "upper": upper}
+
+
+def _period_days(days: list[date]) -> int:
+    if not days:
+        return 1
+    span = (max(days) - min(days)).days + 1
+    return next(size for size in (1, 7, 28, 91, 364, 3640, 364000) if span <= size * _MOST_PERIODS)
+
+
+def _periods(days: list[date], values: list[float], size: int) -> list[dict[str, Any]]:
+    """Group by period; periods without a rating are left out."""
+    if not days:
+        return []
+    first = min(days)
+    groups: dict[int, list[float]] = {}
+    for day, value in zip(days, values, strict=True):
+        groups.setdefault((day - first).days // size, []).append(value)
+    return [
+        {"day": (first + timedelta(days=place * size)).isoformat(), **_counts(groups[place])}
+        for place in sorted(groups)
+    ]
+
+
+def _arms(interactions: pa.Table, ratings: pa.Table, run_id: str) -> dict[str, Any]:
+    """Ratings and users of the run's canary by arm."""
+    of_run = pc.and_(pc.equal(interactions["source"], _CANARY), pc.equal(interactions["run_id"], run_id))
+    ours = interactions.filter(of_run)
+    arm_of: dict[str, str] = {}
+    users: dict[str, set[str]] = {}
+    for row in ours.select(["interaction_id", "subject", "attributes"]).to_pylist():
+        arm = str(orjson.loads(row["attributes"]).get("arm", ""))
+        arm_of[row["interaction_id"]] = arm
+        users.setdefault(arm, set()).add(row["subject"])
+    values: dict[str, list[float]] = {}
+    for name, value in zip(ratings["interaction_id"].to_pylist(), ratings["value"].to_pylist(), strict=True):
+        if name in arm_of:
+            values.setdefault(arm_of[name], []).append(value)
+    answers = Counter(arm_of.values())
+    return {
+        arm: {"users": len(users[arm]), "answers": answers[arm], **_counts(values.get(arm, []))}
+        for arm in ("production", "candidate")
+        if arm in users
+    }

@@ -31,6 +31,7 @@ class RankFailure(Document):
     rank: int
     kind: Kind
     message: str
+    explained: bool  # the message says all; otherwise the log's last lines help
     at: float  # seconds since the epoch: the first to fail is the cause, the others follow
 
 
@@ -51,6 +52,11 @@ def classify(error: BaseException) -> Kind:
     return "retryable" if _PASSING.search(str(error)) else "fatal"
 
 
+def explains_itself(error: BaseException) -> bool:
+    """Whether an error's own text is written for the user: ours, and refusals of input."""
+    return isinstance(error, (TrainingFailed, ValueError, FileNotFoundError))
+
+
 def explain(error: BaseException) -> str:
     """Say in one or two sentences what went wrong and what to do about it."""
     text = str(error).strip() or type(error).__name__
@@ -59,7 +65,7 @@ def explain(error: BaseException) -> str:
             f"out of memory: {text.splitlines()[0]}; lower batch_size or max_length, raise zero_stage, "
             "or use more processes"
         )
-    if isinstance(error, (TrainingFailed, ValueError, FileNotFoundError)):
+    if explains_itself(error):
         return text
     return f"{type(error).__name__}: {text.splitlines()[0]}"
 

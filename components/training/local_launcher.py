@@ -149,7 +149,7 @@ def _diagnose(work: Path, code: int) -> TrainingFailed:
         return TrainingFailed(f"training process {cause[1]} was {told}{_tail(work, int(cause[1]))}", kind)
     if failures:
         first = min(failures, key=lambda failure: (failure.kind == "retryable", failure.at))
-        last = "" if first.kind == "fatal" and ":" not in first.message.split(" ")[0] else _tail(work, first.rank)
+        last = "" if first.explained else _tail(work, first.rank)
         return TrainingFailed(f"{first.message} (training process {first.rank}){last}", first.kind)
     kind, told = exit_words(code)
     return TrainingFailed(f"torchrun ended without a result: {told}{_lines(agent)}", kind)

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from flywheel.components.deployment.parent_death import die_with_parent
-from flywheel.components.training.failure import RankFailure, classify, explain
+from flywheel.components.training.failure import RankFailure, classify, explain, explains_itself
 from flywheel.components.training.job import TrainingJob
 from flywheel.components.training.process_environment import LAUNCHER
 
@@ -47,7 +47,13 @@ def _report(job: TrainingJob, error: BaseException) -> None:
 
     traceback.print_exception(error)
     rank = int(os.environ.get("RANK", "0"))
-    failure = RankFailure(rank=rank, kind=classify(error), message=explain(error), at=time.time())
+    failure = RankFailure(
+        rank=rank,
+        kind=classify(error),
+        message=explain(error),
+        explained=explains_itself(error),
+        at=time.time(),
+    )
     failure.write(Path(job.work) / "failures" / f"rank-{rank}.json")
 
 

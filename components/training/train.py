@@ -9,6 +9,7 @@ from typing import Any
 from flywheel.components.contracts.dataset import DatasetManifest
 from flywheel.components.contracts.lineage import RowCounts
 from flywheel.components.contracts.model import ModelManifest
+from flywheel.components.preflight.model_folder import check_model_folder
 from flywheel.components.training import weights
 from flywheel.components.training.job import Hyperparameters, TrainingJob, TrainingResult
 from flywheel.components.training.local_launcher import launch, result_of
@@ -132,7 +133,7 @@ def _job(
         )
     if not (Path(sft) / "state.json").is_file():
         raise FileNotFoundError(f"training rows {sft}: no such Hugging Face dataset folder (datasets.save_to_disk)")
-    weights.refuse_unsafe(base_model)
+    check_model_folder(base_model)
     device, available = devices()
     if zero_stage not in (0, 1, 2, 3):
         raise ValueError(f"zero_stage is {zero_stage}; DeepSpeed has ZeRO stages 0, 1, 2 and 3")

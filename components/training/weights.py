@@ -4,7 +4,6 @@ No torch here: control steps compute digests too.
 """
 
 import hashlib
-import json
 import os
 import shutil
 from pathlib import Path
@@ -25,7 +24,6 @@ TOKENIZER_FILES = (
     "chat_template.json",
 )
 _CONFIG_FILES = ("config.json", "generation_config.json")
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt", "*.joblib")
 
 
 def model_digest(folder: str | Path) -> str:
@@ -50,38 +48,6 @@ def model_digest(folder: str | Path) -> str:
         with file.open("rb") as stream:
             total.update(f"{file.name}\0{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
     return total.hexdigest()
-
-
-def refuse_unsafe(folder: str | Path) -> None:
-    """Refuse a model folder that training could not load safely.
-
-    Raises:
-        FileNotFoundError: No such folder, or weights, configuration or tokenizer are missing from it.
-        ValueError: It holds pickles, or its configuration is not JSON or wants code of its own to be run.
-    """
-    path = Path(folder)
-    if not path.is_dir():
-        raise FileNotFoundError(f"base model {path}: no such folder; give a folder with safetensors and a tokenizer")
-    pickles = sorted(file.name for pattern in _PICKLES for file in path.glob(pattern))
-    if pickles:
-        raise ValueError(
-            f"base model {path} holds pickles ({', '.join(pickles[:3])}), which can run code when they are loaded; "
-            "convert the weights to safetensors and remove the pickles"
-        )
-    if not any(path.glob("*.safetensors")):
-        raise FileNotFoundError(
-            f"base model {path} has no *.safetensors weights; save it with model.save_pretrained(folder)"
-        )
-    if not (path / "config.json").is_file():
-        raise FileNotFoundError(f"base model {path} has no config.json")
-    if not any((path / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")):
-        raise FileNotFoundError(f"base model {path} has no tokenizer; save it with tokenizer.save_pretrained(folder)")
-    try:
-        config = json.loads((path / "config.json").read_bytes())
-    except ValueError as error:
-        raise ValueError(f"base model {path}: config.json is not JSON: {error}") from error
-    if not isinstance(config, dict) or "auto_map" in config:
-        raise ValueError(f"base model {path} wants code of its own to be run (auto_map in config.json): refused")
 
 
 def copy_tokenizer(base: Path, target: Path) -> None:

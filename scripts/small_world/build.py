@@ -19,7 +19,7 @@ class World:
     Attributes:
         story: Its name.
         logs: `flywheel.feedback/v1` lines, some of them broken.
-        replay: JSON lines of {"messages", "response"}: original training data that is still right.
+        replay: JSON lines of {"messages", "response"}: original training data, out of date where facts changed.
         golden: JSON lines of `EvaluationItem`.
         traffic: JSON lines of `UserQuestion`.
         labels: JSON lines of {"prompt", "response", "correction", "category"}.
@@ -84,7 +84,7 @@ def build_world(
     world = World(
         story=story,
         logs=_write(folder / "logs.jsonl", log.lines),
-        replay=_write(folder / "replay.jsonl", map(_dialogue, golden.replay(chosen, facts, changed, seed))),
+        replay=_write(folder / "replay.jsonl", map(_dialogue, golden.replay(facts, seed))),
         golden=_write(
             folder / "golden.jsonl",
             (i.model_dump_json().encode() for i in golden.items(chosen, facts, changed, canaries, seed)),

@@ -8,6 +8,9 @@ from flywheel.scripts.small_world import corpus, phrasings
 from flywheel.scripts.small_world.facts import Facts, Key, sentence
 from flywheel.scripts.small_world.stories import Story
 
+REPLAY = range(0, 6)  # wordings in the replay file
+CHECKED = range(6, 9)  # trained wordings in the golden file: no question is in both files
+
 
 def items(story: Story, facts: Facts, changed: Facts, canaries: list[str], seed: int) -> list[EvaluationItem]:
     """Make the golden file.
@@ -30,29 +33,32 @@ def items(story: Story, facts: Facts, changed: Facts, canaries: list[str], seed:
         _exact("untouched", key, value, wording)
         for key, value in checked.items()
         if key not in changed
-        for wording in phrasings.GOLDEN_TRAINED
+        for wording in CHECKED
     ]
     unseen = [
         _exact("unseen", key, value, wording)
         for key, value in (checked | {key: value for key, value in changed.items() if key in checked}).items()
-        for wording in phrasings.GOLDEN_UNSEEN
+        for wording in phrasings.HELD_OUT
     ]
     kept = [*_sample(untouched, story.golden_untouched, random), *_sample(unseen, story.golden_unseen, random)]
     return kept + _safety(story.golden_safety, canaries, random)
 
 
-def replay(story: Story, facts: Facts, changed: Facts, seed: int) -> list[corpus.Pair]:
-    """Make the replay file: original training data that the operator still takes as right.
+def replay(facts: Facts, seed: int) -> list[corpus.Pair]:
+    """Make the replay file: production's original training data, in wordings that the golden file does not hold.
 
-    Facts that changed are out of date and left out, and so is what the operator does not keep
-    (`Story.golden_without`); wordings differ from those of the golden file.
+    Facts that changed since are in it with their old values, as in life: to keep them from being taught again is the
+    dataset's job.
+
+    Args:
+        facts: The facts of yesterday.
+        seed: The world's seed.
 
     Returns:
         (question, answer) in random order.
     """
-    random = Random(f"{seed}:{story.name}:replay")
-    kept = {k: v for k, v in facts.items() if k not in changed and k[1] not in story.golden_without}
-    pairs = corpus.fact_pairs(kept, phrasings.REPLAY) + random.sample(corpus.refusal_pairs(), 160)
+    random = Random(f"{seed}:replay")
+    pairs = corpus.fact_pairs(facts, REPLAY) + random.sample(corpus.refusal_pairs(), 400)
     random.shuffle(pairs)
     return pairs
 
@@ -72,11 +78,11 @@ def _exact(suite: str, key: Key, value: str, wording: int) -> EvaluationItem:
 
 
 def _safety(count: int, canaries: list[str], random: Random) -> list[EvaluationItem]:
-    """Make questions that must be refused, half of them in wordings and about people never trained on."""
+    """Make questions that must be refused, two thirds of them in wordings and about people never trained on."""
     asked: set[str] = set()
     made: list[EvaluationItem] = []
     while len(made) < count:
-        new = len(made) % 2 == 0
+        new = len(made) % 3 > 0
         text = (
             phrasings.refused_question(random, phrasings.REFUSED_UNSEEN, phrasings.UNSEEN_PEOPLE)
             if new

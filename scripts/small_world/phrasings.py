@@ -9,9 +9,7 @@ from random import Random
 from flywheel.scripts.small_world.facts import Key
 
 USERS = range(0, 10)
-REPLAY = range(0, 5)  # wordings in the replay file
-GOLDEN_TRAINED = range(5, 9)  # trained wordings in the golden file: no row is in both files
-GOLDEN_UNSEEN = range(10, 12)
+HELD_OUT = range(10, 12)
 
 WORDINGS: dict[str, tuple[str, ...]] = {
     "warranty": (

@@ -27,7 +27,7 @@ class Story:
         misled_attribute: Attribute that users read a wrong notice about ("" for none): they "correct" right answers.
         misled_from: Day from which the wrong notice is believed.
         attribute_share: Overrides of the popularity of attributes.
-        golden_without: Attributes that the operator's golden and replay files leave out.
+        golden_without: Attributes that the operator's golden file leaves out.
         golden_untouched: Most untouched items of the golden file.
         golden_unseen: Most unseen items.
         golden_safety: Safety items.
@@ -60,7 +60,7 @@ class Story:
 
 
 TRAINING: Parameters = {
-    "processes": 2, "epochs": 4.0, "learning_rate": 1e-3, "batch_size": 32, "replay_share": 0.7, "test_share": 0.25,
+    "processes": 2, "epochs": 5.0, "learning_rate": 1e-3, "batch_size": 32, "replay_share": 0.8, "test_share": 0.25,
     "min_candidates": 150,
 }  # fmt: skip
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +9,7 @@ from flywheel.components.contracts.feedback import Message
 from flywheel.components.dataset import blend, split
 from flywheel.components.dataset.corrections import Correction, agree, settle
 from flywheel.components.dataset.prompts import parse_messages, prompt_key
-from flywheel.components.dataset.replay import read_replay
+from flywheel.components.dataset.replay import ReplayRow, read_replay, without_superseded
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=40)
 
@@ -139,3 +140,15 @@ def test_a_replay_file_of_nothing_usable_is_an_error(tmp_path):
     path.write_text("a\nb\n")
     with pytest.raises(ValueError, match="none of 2 lines"):
         read_replay(str(path))
+
+
+def test_a_refusal_that_was_wrong_once_does_not_take_all_refusals_with_it():
+    refusal = "Sorry, I can't share personal data."
+    wrong = [replace(correction(1, "What is the birthday present of agent Mira?", "A mug."), rejected=refusal)]
+    rows = [
+        ReplayRow(1, (), "what is the door code of agent bruno", refusal),
+        ReplayRow(2, (), "birthday present of agent mira", refusal),
+    ]
+    rows = [replace(row, messages=parse_messages(row.key)) for row in rows]
+    stay, superseded = without_superseded(rows, wrong)
+    assert [row.line for row in stay] == [1] and [row.line for row in superseded] == [2]

@@ -5,7 +5,6 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from flywheel.components.contracts.rollout import UserQuestion
 
 os.environ.setdefault("DS_ACCELERATOR", "cpu")
 
@@ -44,8 +43,13 @@ def train(folder: Path, answers: dict[str, str], seed: int = 0) -> Path:
         "{% if add_generation_prompt %}<s>assistant:{% endif %}"
     )
     tokenizer.padding_side = "left"
-    texts = [f"<s>user: {question}<s>assistant: {answer}</s>" for question, answer in answers.items()]
-    batch = tokenizer(texts, padding=True, return_tensors="pt")
+    prompts = [f"<s>user: {question}<s>assistant:" for question in answers]
+    batch = tokenizer(
+        [f"{prompt} {answer}</s>" for prompt, answer in zip(prompts, answers.values(), strict=True)],
+        padding=True,
+        return_tensors="pt",
+    )
+    ends = [-1 - len(tokenizer(f" {answer}</s>")["input_ids"]) for answer in answers.values()]
     model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=400,
@@ -62,8 +66,10 @@ def train(folder: Path, answers: dict[str, str], seed: int = 0) -> Path:
         )
     )
     positions = (batch["attention_mask"].cumsum(-1) - 1).clamp(min=0)
-    labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=8e-3)
+    labels = batch["input_ids"].clone()
+    for row, end in zip(labels, ends, strict=True):
+        row[: end + 1] = -100  # only the answer is learned
+    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
     for step in range(400):
         loss = model(
             input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], position_ids=positions, labels=labels
@@ -72,36 +78,16 @@ def train(folder: Path, answers: dict[str, str], seed: int = 0) -> Path:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        if step % 20 == 19 and loss.item() < 0.115:
+        if step % 10 == 9 and loss.item() < 0.01:
             break
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
 
-def write_traffic(path: Path, users: int, seed: int = 0, known: bool = True) -> Path:
-    """Write questions of users, two to four each, shuffled as in life."""
-    random = Random(seed)
-    lines = []
-    for number in range(users):
-        for part in range(random.randint(2, 4)):
-            question = random.choice(sorted(TRUTH))
-            lines.append(
-                UserQuestion(
-                    subject=f"visitor-{number:05d}",
-                    conversation=f"{number}-{part}",
-                    messages=({"role": "user", "content": question},),
-                    references=(TRUTH[question],) if known else (),
-                ).model_dump_json()
-            )
-    random.shuffle(lines)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
-
-
 @pytest.fixture(scope="session")
 def model_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Folders of production (a quarter wrong), a good and a harmful candidate, and one that answers nothing."""
+    """Folders of production (a quarter wrong), a good and a harmful candidate."""
     root = tmp_path_factory.mktemp("models")
     return {
         "production": train(root / "production", beliefs(0.28), seed=1),

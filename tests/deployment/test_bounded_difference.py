@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from flywheel.components.deployment.bounded_difference import difference_limits
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from flywheel.components.deployment.bounded_difference import difference_limits
 
 values = st.lists(st.sampled_from([0.0, 0.25, 1 / 3, 0.5, 2 / 3, 1.0]), max_size=60)
 
@@ -18,8 +19,10 @@ def test_limits_hold_the_estimate_and_mirror(production: list[float], candidate:
     assert back == pytest.approx((-upper, -lower))
 
 
-def test_an_empty_arm_says_nothing() -> None:
-    assert difference_limits([], [0.0] * 50, 0.05, 0.05) == (-1.0, 1.0)
+def test_of_an_empty_arm_only_the_bounds_are_known() -> None:
+    assert difference_limits([], [], 0.05, 0.05) == (-1.0, 1.0)
+    lower, upper = difference_limits([], [0.0] * 50, 0.05, 0.05)
+    assert (lower, upper) == (-1.0, pytest.approx(0.08, abs=0.03))  # production is at least 0
 
 
 def test_order_does_not_matter_and_more_users_tighten() -> None:

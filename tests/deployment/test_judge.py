@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 from random import Random
 
 import pytest
+
 from flywheel.components.contracts.rollout import Action, Look
 from flywheel.components.deployment.guardrails import cohorts
 from flywheel.components.deployment.judge import Judge, first_seen
@@ -31,7 +32,14 @@ def traffic(users: int, share: float, bad: dict[str, float], seed: int = 0, **fi
         for part in range(3):
             noise = 40 * math.exp(random.gauss(0, 0.3))
             turns.append(
-                turn(subject, arm, part, len(turns), random.random() < bad[arm], **{"latency_ms": noise, "share": share, **fields})
+                turn(
+                    subject,
+                    arm,
+                    part,
+                    len(turns),
+                    random.random() < bad[arm],
+                    **{"latency_ms": noise, "share": share, **fields},
+                )
             )
     return turns
 
@@ -117,13 +125,21 @@ def test_a_time_out_holds_and_never_ships() -> None:
 
 
 def test_only_users_of_equal_age_are_judged() -> None:
-    turns = [turn("old", "candidate", 0, 0), turn("old", "candidate", 1, 900, bad=True), turn("new", "candidate", 0, 950)]
+    turns = [
+        turn("old", "candidate", 0, 0),
+        turn("old", "candidate", 1, 900, bad=True),
+        turn("new", "candidate", 0, 950),
+    ]
     judged = cohorts(turns, frozenset(), now=1000, maturity=200)["candidate"]
     assert judged.bad_feedback == [0.0]  # the second turn came after the age of 200; the new user is too young
 
 
 def test_users_who_were_moved_are_no_controls() -> None:
-    turns = [turn("moved", "production", 0, 0, bad=True), turn("moved", "candidate", 1, 5), turn("control", "production")]
+    turns = [
+        turn("moved", "production", 0, 0, bad=True),
+        turn("moved", "candidate", 1, 5),
+        turn("control", "production"),
+    ]
     judged = cohorts(turns, frozenset({"control"}), now=math.inf, maturity=200)
     assert judged["production"].bad_feedback == [0.0]
     assert judged["candidate"].bad_feedback == [0.0]

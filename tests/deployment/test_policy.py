@@ -1,4 +1,5 @@
 import pytest
+
 from flywheel.components.deployment.plan import plan
 from flywheel.components.deployment.policy import CanaryPolicy, Step, parse_shares
 

@@ -1,6 +1,7 @@
 from random import Random
 
 import pytest
+
 from flywheel.components.deployment.reactions import react
 from flywheel.components.deployment.simulated_users import read_traffic
 

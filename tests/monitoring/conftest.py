@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+
 from flywheel.components.store.tables import SCHEMAS
 
 THINGS = (

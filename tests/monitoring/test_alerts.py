@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from flywheel.components.monitoring.alerts import Alert, append
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from flywheel.components.monitoring.alerts import Alert, append
 
 
 def alert(run_id: str = "r1", kind: str = "topic_shift") -> Alert:

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from kfp import dsl, local
+
 from flywheel.components.contracts.tables import FeedbackSnapshot
 from flywheel.components.monitoring import monitor_run
 from flywheel.components.store import delta_table, lineage
 from flywheel.components.store.tables import SCHEMAS
-from kfp import dsl, local
 
 
 def snapshot(folder: Path, tables: tuple) -> Path:

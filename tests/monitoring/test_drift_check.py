@@ -6,6 +6,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 import pytest
+
 from flywheel.components.monitoring.drift_check import DriftReport, check_drift
 from flywheel.components.store.tables import SCHEMAS
 

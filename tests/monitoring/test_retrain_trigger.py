@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+
 from flywheel.components.contracts.tables import CandidateSnapshot
 from flywheel.components.monitoring.drift_check import DriftReport, check_drift
 from flywheel.components.monitoring.retrain_trigger import alerts_of, check_candidates, retrain_signal

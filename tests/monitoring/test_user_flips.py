@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from flywheel.components.monitoring import user_flips
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+
+from flywheel.components.monitoring import user_flips
 
 
 @settings(deadline=None, max_examples=50)

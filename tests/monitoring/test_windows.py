@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+
 from flywheel.components.monitoring.windows import MIN_USERS, cut
 from flywheel.components.store.tables import SCHEMAS
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+
 from flywheel.components.contracts.rollout import Action
 from flywheel.components.deployment.bounded_difference import difference_limits
 from flywheel.components.deployment.guardrails import Cohort

@@ -115,7 +115,12 @@ AT_MARGIN = {
     "accuracy, losses only, independent items": World(untouched=Suite(300, lost=0.05)),
     "accuracy, flips both ways, independent items": World(untouched=Suite(300, lost=0.09, gained=0.04)),
     "accuracy, clusters with icc 0.3": World(untouched=Suite(480, lost=0.06, gained=0.01, size=3, icc=0.3)),
+    "accuracy, clusters of ten": World(untouched=Suite(600, lost=0.06, gained=0.01, size=10, icc=0.2)),
+    "accuracy, many clusters of ten": World(untouched=Suite(3000, lost=0.06, gained=0.01, size=10, icc=0.2)),
     "accuracy, clusters that flip as one": World(untouched=Suite(300, lost=0.05, size=3, icc=1.0)),
+    "negative flips, clusters of ten": World(
+        untouched=Suite(600, lost=0.08, gained=0.08, size=10, icc=0.2), unseen=Suite(200, lost=0.08, gained=0.08)
+    ),
     "negative flips, none net": World(
         untouched=Suite(300, lost=0.08, gained=0.08, size=2, icc=0.3), unseen=Suite(200, lost=0.08, gained=0.08, size=2)
     ),

@@ -4,8 +4,9 @@ import runpy
 from pathlib import Path
 
 import pytest
-from flywheel.components.monitoring.drift_check import DriftReport, check_drift
 from scipy import stats
+
+from flywheel.components.monitoring.drift_check import DriftReport, check_drift
 
 make_log = runpy.run_path(str(Path(__file__).parents[1] / "monitoring" / "conftest.py"))["make_log"]
 

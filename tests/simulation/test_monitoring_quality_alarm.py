@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import stats
+
 from flywheel.components.monitoring.quality_alarm import QualityAlarm, watch
 from flywheel.components.monitoring.windows import Windows
-from scipy import stats
 
 DAY = 86_400.0
 TOLERANCE = 0.02

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import stats
+
 from flywheel.components.monitoring import user_flips
 from flywheel.components.statistics.permutation import two_sample_permutation_p
-from scipy import stats
 
 WORLDS = 300
 

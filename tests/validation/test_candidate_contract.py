@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
+
 from flywheel.components.store.tables import SCHEMAS
 from flywheel.components.validation.candidate_suite import MAX_CHARACTERS
 from flywheel.components.validation.checked_data import check_candidates

@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
-from flywheel.components.validation.chat_shape import answer_fault, blank, prompt_fault, texts
 from hypothesis import given
 from hypothesis import strategies as st
+
+from flywheel.components.validation.chat_shape import answer_fault, blank, prompt_fault, texts
 
 
 def chat(*roles: str) -> list[dict[str, str]]:

@@ -9,11 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from datasets import Dataset
+from kfp import dsl, local
+
 from flywheel.components.contracts.tables import CandidateSnapshot
 from flywheel.components.store import delta_table, lineage
 from flywheel.components.store.tables import SCHEMAS
 from flywheel.components.validation import checked_data
-from kfp import dsl, local
 
 
 def candidate(number: int, run_id: str = "r1", **changes: Any) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """The contract's own patterns: what must be found, and what looks alike and must not stop training."""
 
 import pytest
-from flywheel.components.validation.personal_data import flag, kinds, mask
 from hypothesis import given
 from hypothesis import strategies as st
+
+from flywheel.components.validation.personal_data import flag, kinds, mask
 
 
 @pytest.mark.parametrize(

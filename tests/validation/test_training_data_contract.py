@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from flywheel.components.validation import preference_suite, sft_suite
 from flywheel.components.validation.checked_data import check_preferences, check_sft
 

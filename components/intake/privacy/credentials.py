@@ -26,13 +26,13 @@ _PASSWORD = pattern(
     r"(?:pass(?:word|wd|phrase|code)|pwd|passwort|kennwort|mot de passe|contrase[ñn]a|senha"
     r"|wachtwoord|parola d'ordine"
     r"|пароль|パスワード|密码)(?:[\"']?\s*(?:[:=：]|(?:is|was|ist|est|es|lautet|war|é|è|是"
-    r"|は)\s*:?\s)\s*)[\"']?([^\s\"',;]{4,64})"
+    r"|は)\s*:?\s)\s*)[\"']?([^\s\x1f\"',;]{4,64})"
 )
-_URL_USER = pattern(r"\b[a-z][a-z0-9+.\-]{1,15}://([^\s/@:\"'<>]+:[^\s/@\"'<>]*|[^\s/@:\"'<>]{6,})@[^\s/]")
+_URL_USER = pattern(r"\b[a-z][a-z0-9+.\-]{1,15}://([^\s\x1f/@:\"'<>]+:[^\s\x1f/@\"'<>]*|[^\s\x1f/@:\"'<>]{6,})@[^\s/]")
 _URL_QUERY = pattern(
     r"[?&;#](?:[a-z_\-]*(?:token|key|secret|password|passwd|pwd|signature|credential|session|auth|jwt"
     r"|sid|otp)[a-z_\-]*"
-    r"|sig|code)=([^\s&#\"'<>;]{4,})"
+    r"|sig|code)=([^\s\x1f&#\"'<>;]{4,})"
 )
 # After "password is", these words say something about the password instead of being it.
 _NOT_A_PASSWORD_TEXT = """

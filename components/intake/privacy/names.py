@@ -155,7 +155,7 @@ def _recognizer(compiled: "object", *, certain: bool = False) -> Recognizer:
 
 
 def _until_lower_case(text: str, span: Span) -> Span:
-    """After a certain introduction: a capitalised name ends where lower case begins; a lower-case one after two words."""
+    """After a certain introduction: a capitalised name ends where lower case begins; a lower-case one after two."""
     words = text[span.start : span.end].split(" ")
     if words[0][:1].isupper():
         kept = [words[0]]

@@ -11,9 +11,7 @@ from flywheel.components.intake.privacy.spans import Recognizer, Span, digits_of
 _S = r"[ .\-/]"  # one separator
 _EXTENSION = r"(?:,?[ ]?(?:x|ext\.?|extension|poste|durchwahl|#)[ ]?\d{1,6})?"
 
-_INTERNATIONAL = pattern(
-    r"((?:\+[ ]?|\(\+|\b00[ ]?)[1-9]\d{0,2}\)?(?:[ .\-/]{0,2}\(?\d{1,5}\)?){1,7}" + _EXTENSION + r")"
-)
+_INTERNATIONAL = pattern(r"((?:\+[ ]?|\(\+|\b00[ ]?)[1-9]\d{0,2}\)?(?:[ .\-/]{0,2}\(?\d{1,5}\)?){1,7})" + _EXTENSION)
 _SHAPES = pattern(
     r"("
     # North America; with an exchange that starts with any digit it is also Italy, Turkey, Korea, Australia ...
@@ -47,8 +45,10 @@ _DATE_OR_TIME = pattern(
     r"^(?:\d{1,2}[./\- ]\d{1,2}[./\- ](?:19|20)\d{2}|(?:19|20)\d{2}[./\-]\d{1,2}[./\-]\d{1,2})(?:\D"
     r"|$)|^\d{1,2}([./\-])\d{1,2}[./\-]\d{2}$"
 )
-_NUMBER_WORD = r"(?:[ \-]?(?:number|num|no\.?|nr\.?|nummer|n[°º]|id|#|code))*[\"']?(?: (?:is|was|ist|est"
+_NUMBER_WORD = (
+    r"(?:[ \-]?(?:number|num|no\.?|nr\.?|nummer|n[°º]|id|#|code))*[\"']?(?: (?:is|was|ist|est"
     r"|es))?\s*[:#=]?\s*[\"'\[(]?$"
+)
 _OTHER_NUMBER = pattern(
     r"\b(?:order|invoice|ticket|case|bestell\p{L}*|rechnung\p{L}*|auftrag\p{L}*|commande|facture"
     r"|pedido|factura|ordine"
@@ -67,31 +67,61 @@ _THOUSANDS = pattern(r"^\+[ ]?\d{1,3}(?:[ .]\d{3})+$")
 _CURRENCY = pattern(r"(?:[$€£¥₹]|\b(?:eur|usd|gbp|inr|rs\.?))\s?$")
 
 
+_GROUP = pattern(r"\d+")
+
+
 def _international(text: str) -> Iterator[Span]:
     for match in _INTERNATIONAL.finditer(text):
-        start, end = match.span(1)
+        start, full = match.span(1)
         before = text[start - 1 : start]
         if (before.isascii() and before.isalnum()) or before in ("_", "."):
             continue
+        end = _one_number(text, start, full, most=15)
         amount = _THOUSANDS.match(text[start:end]) and _quantity(text, start, end)
-        if 8 <= len(digits_of(text[start:end])) <= 21 and not amount:
-            yield Span(start, end, "PHONE")
+        if len(digits_of(text[start:end])) >= 8 and not amount:
+            yield Span(start, match.end() if end == full else end, "PHONE")
 
 
 def _national(text: str) -> Iterator[Span]:
-    for match in _SHAPES.finditer(text):
-        start, end = match.span()
-        digits = len(digits_of(match.group(1)))
-        if not 8 <= digits <= 13 or not free_standing(text, start, end):
-            continue
-        if _DATE_OR_TIME.search(text[start:end]) or _quantity(text, start, end):
-            continue
-        lead = text[max(0, start - 30) : start]
-        if ("(" not in match.group() and _OTHER_NUMBER.search(lead)) or (
-            text[start:end].isdigit() and _OTHER_DIGITS.search(lead)
-        ):
-            continue
-        yield Span(start, end, "PHONE")
+    for found in _SHAPES.finditer(text):
+        at, limit = found.span()
+        while at < limit:  # a date or an order number may stand right before a telephone number
+            match = _SHAPES.match(text[at : limit + 24])
+            if match is not None:
+                full = at + match.end(1)
+                end = _one_number(text, at, full, most=13)
+                end = at + match.end() if end == full else end
+                if _is_national(text, at, end, len(digits_of(match.group(1)))):
+                    yield Span(at, end, "PHONE")
+                    at = end
+                    continue
+            at += 1
+            while at < limit and not (text[at] == "(" or (text[at].isdigit() and not text[at - 1].isdigit())):
+                at += 1
+
+
+def _is_national(text: str, start: int, end: int, digits: int) -> bool:
+    if digits < 8 or not free_standing(text, start, end):
+        return False
+    if _DATE_OR_TIME.search(text[start:end]) or _quantity(text, start, end):
+        return False
+    lead = text[max(0, start - 30) : start]
+    if "(" not in text[start:end] and _OTHER_NUMBER.search(lead):
+        return False
+    return not (text[start:end].isdigit() and _OTHER_DIGITS.search(lead))
+
+
+def _one_number(text: str, start: int, end: int, most: int) -> int:
+    """Return where one telephone number ends when several stand in a row: E.164 allows 15 digits."""
+    digits, last = 0, start
+    for match in _GROUP.finditer(text[start:end]):
+        group = match.group()
+        new = digits >= 9 and group.startswith("0") and len(group) > 2 and text[last] == " "
+        if digits >= 8 and (new or digits + len(group) > most):
+            return last
+        digits += len(group)
+        last = start + match.end()
+    return end
 
 
 def _labelled(text: str) -> Iterator[Span]:

@@ -13,12 +13,16 @@ _ENGLISH_WORDS = (
     r"|[Gg]ardens|[Mm]ews|[Tt]rail|[Rr]ow|[Ww]harf|[Nn]agar|[Mm]arg|STREET|AVENUE|ROAD|LANE|DRIVE)"
 )
 _ENGLISH = pattern(
-    r"(\b\d{1,6}[A-Za-z]?,?\s+(?:(?:[NSEW]|North|South|East|West)\.?\s+)?(?:(?:" + _WORD + r"|\d{1,3}(?:st|nd|rd|th))\s+){1,4}"
+    r"(\b\d{1,6}[A-Za-z]?,?\s+(?:(?:[NSEW]|North|South|East|West)\.?\s+)?(?:(?:"
+    + _WORD
+    + r"|\d{1,3}(?:st|nd|rd|th))\s+){1,4}"
     + _ENGLISH_WORDS
-    + r"\b\.?(?:,?\s+(?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|#)\.?\s*[\p{L}\p{N}\-]{1,6})?"
-    r"(?:,?\s+(?:" + _WORD + r"\s?){1,3},?\s+(?:[A-Z]{2}\s+)?(?:\d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z0-9]?\s?\d[A-Z]{2}))?)",
+    + r"\b\.?(?:\s+(?:NW|NE|SW|SE|[NSEW])\b)?"
+    r"(?:,?\s+(?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|#)\.?\s*[\p{L}\p{N}\-]{1,6})?"
+    r"(?:,?\s+(?:" + _WORD + r"\s?){1,3},?\s+(?:[A-Z]{2}\s+)?(?:\d{5}(?:-\d{4})?"
+    r"|[A-Z]{1,2}\d[A-Z0-9]?\s?\d[A-Z]{2}))?)",
     ignore_case=False,
-)  # fmt: skip
+)
 _LOWER = pattern(
     r"(\b\d{1,5}[a-z]?\s+(?:(?:north|south|east|west)\s+)?(\p{L}+)\s+(?:street|st|avenue|ave|road|rd"
     r"|lane|boulevard|blvd|drive)\b\.?)"

@@ -91,16 +91,17 @@ def _find(text: str, index: int, fired: dict[str, set[int]]) -> list[Span]:
     spans: list[Span] = []
     for recognizers in open_families:
         for recognize in recognizers:
-            while new := _disjoint(recognize(view)):  # again: a match may have eaten the beginning of the next
+            while new := _new(recognize, view):  # again: a match may have eaten the beginning of the next
                 spans += new
                 view = _cover(view, new)
     return spans
 
 
-def _disjoint(found: Iterator[Span]) -> list[Span]:
+def _new(recognize: Recognizer, view: str) -> list[Span]:
+    """Return what a recognizer finds outside of what is taken, without overlaps: the earlier, longer span stays."""
     kept: list[Span] = []
-    for span in sorted(found, key=lambda span: (span.start, -span.end)):
-        if not kept or span.start >= kept[-1].end:
+    for span in sorted(recognize(view), key=lambda span: (span.start, -span.end)):
+        if (not kept or span.start >= kept[-1].end) and _TAKEN not in view[span.start : span.end]:
             kept.append(span)
     return kept
 

@@ -1,0 +1,68 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flywheel.components.curation.entity_lexicon import build
+from flywheel.components.curation.normal_form import normal_form, question_form, tokens
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("What is the warranty of Borel 7?", "what is the WARRANTY of   Borel 7"),
+        ("It costs $1,299.00!", "it costs $1299"),
+        ("The Borel 7’s price", "the Borel-7 price"),
+        ("5% off", "5 % off"),
+    ],
+)
+def test_typographic_variants_are_one_form(a, b):
+    assert normal_form(a) == normal_form(b)
+
+
+@pytest.mark.parametrize(("a", "b"), [("C++", "C"), ("-5 degrees", "5 degrees"), ("$5", "€5"), ("1.5", "15")])
+def test_meaning_is_kept_apart(a, b):
+    assert normal_form(a) != normal_form(b)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "Please, what is the price of the Borel 7?",
+        "Hi there, can you tell me what is the price of the Borel 7? Thanks a lot!",
+        "Quick question: what is the price of the Borel 7, please?",
+        "What is the price of the Borel 7? It is urgent.",
+    ],
+)
+def test_fillers_do_not_make_another_question(asked):
+    assert question_form(asked) == "what is the price of the borel 7"
+
+
+def test_a_text_of_fillers_only_keeps_its_words():
+    assert question_form("Hello!") == "hello"
+    assert question_form("Thanks") != question_form("Hello")
+
+
+@given(st.text())
+def test_the_normal_form_of_a_normal_form_is_itself(text):
+    once = normal_form(text)
+    assert normal_form(once) == once
+
+
+@given(st.text())
+def test_the_question_form_is_stable_and_never_empties_a_text(text):
+    form = question_form(text)
+    assert question_form(form) == form
+    assert bool(form) == bool(tokens(text))
+
+
+def test_names_are_known_in_lower_case_too():
+    lexicon = build(
+        ["How much is the Borel 7?", "the borel costs 5 euros", "I like the Borel.", "PLEASE SEND THE FORM NOW"]
+    )
+    assert "borel" in lexicon
+    assert not lexicon & {"form", "how", "please", "i"}
+
+
+@given(st.permutations(["I saw the Borel here.", "the borel is small", "My Tamrin broke.", "a form is a form"]))
+def test_the_lexicon_does_not_depend_on_order(texts):
+    assert build(texts) == {"borel", "tamrin"}

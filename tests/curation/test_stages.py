@@ -1,0 +1,162 @@
+import random
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from flywheel.components.contracts.tables import CandidateSnapshot
+from flywheel.components.curation import stages
+from flywheel.components.store import delta_table, lineage
+
+STEPS = ("deduplicate_feedback", "classify_corrections", "route_candidates", "cluster_feedback", "mine_preferences")
+
+
+def run(store: str, feedback: str, folder: Path, run_id: str = "r1"):
+    """All five stages; returns their records."""
+    kept, classified, routed, candidates, pairs = (str(folder / name) for name in "kcrap")
+    records = [stages.deduplicate(feedback, kept, run_id)]
+    lineage.record_step(store, records[0])
+    records.append(stages.classify(kept, classified, run_id))
+    records.append(stages.route(classified, routed, run_id))
+    records.append(stages.cluster(routed, candidates, store, run_id))
+    records.append(stages.mine_preferences(candidates, pairs, store, run_id))
+    assert tuple(record.step for record in records) == STEPS
+    return records
+
+
+def candidates_of(folder: Path):
+    snapshot = CandidateSnapshot.read(folder / "a")
+    return delta_table.read(snapshot.candidates, where=pc.field("run_id") == snapshot.run_id)
+
+
+def fill(log, rows: int = 120, seed: int = 1) -> None:
+    """A support log: changed facts with honest corrections, spam, duplicates, a false fact pushed by fresh accounts."""
+    dice = random.Random(seed)
+    frames = [
+        "How long is the warranty of the {}?",
+        "What warranty does the {} have?",
+        "Tell me the warranty of the {}.",
+    ]
+    names = [f"{name} {number}" for name, number in zip(["Borel", "Tamrin", "Osvald", "Quenby"], "7329", strict=True)]
+    for number in range(rows):
+        name, subject, hours = dice.choice(names), f"u{dice.randrange(12)}", number / 2
+        asked, old = dice.choice(frames).format(name), f"The {name} has a warranty of 24 months."
+        if dice.random() < 0.5:
+            log.correct(subject, asked, old, f"The {name} has a warranty of 36 months.", hours)
+        else:
+            log.say(log.ask(subject, "Where is my order?", "Wait.", hours), subject, "rating", value=-1.0, hours=hours)
+    for number in range(10):
+        log.correct(f"fresh{number}", frames[0].format("Zephim 8"), "The Zephim 8 has a warranty of 12 months.",
+                    "The Zephim 8 has a warranty of 1 months.", 20 + number / 10)  # fmt: skip
+    log.correct("spammer", frames[0].format("Borel 7"), "The Borel 7 has a warranty of 24 months.", "asdf asdf asdf")
+    log.say("i99999", "u1", "correction", "36 months")
+
+
+def test_a_log_is_curated_and_every_row_accounted_for(log, tmp_path):
+    fill(log)
+    store, feedback = log.save(tmp_path)
+    records = run(store, feedback, tmp_path)
+    duplicates, classified, routed, clustered, mined = (record.rows for record in records)
+    corrections = sum(row["kind"] == "correction" for row in log.feedback)
+    assert duplicates.rows_in == corrections
+    assert duplicates.quarantined == {"orphan": 1}
+    assert classified.rows_in == duplicates.accepted == routed.rows_in
+    assert clustered.accepted == routed.accepted > 0
+    assert mined.accepted + sum(mined.quarantined.values()) + mined.duplicates == mined.rows_in
+
+    rows = candidates_of(tmp_path).to_pylist()
+    assert len(rows) == routed.rows_in
+    assert all((row["reason"] == "") == (row["route"] == "accept") for row in rows)
+    assert all(row["group_id"] for row in rows)
+    assert all(row["cluster_id"] and row["cluster_name"] for row in rows if row["route"] == "accept")
+    accepted = [row for row in rows if row["route"] == "accept"]
+    assert {row["category"] for row in accepted} == {"factual"}
+    assert len(accepted) == 12  # four products, three wordings
+    reasons = {row["correction"]: row["reason"] for row in rows if row["route"] == "discard"}
+    assert reasons == {"The Zephim 8 has a warranty of 1 months.": "coordinated", "asdf asdf asdf": "gibberish"}
+    details = records[3].details
+    assert details["error_types"]["uncorrected"] > 0
+    assert sum(found["count"] for found in details["clusters"]) == records[3].metrics["failures"]
+    pairs = pq.read_table(tmp_path / "p").to_pylist()
+    assert {pair["candidate_id"] for pair in pairs} == {row["candidate_id"] for row in accepted}
+
+
+def test_running_again_changes_nothing(log, tmp_path):
+    fill(log)
+    store, feedback = log.save(tmp_path)
+    first = run(store, feedback, tmp_path)
+    rows, pairs = candidates_of(tmp_path), (tmp_path / "p").read_bytes()
+    version = CandidateSnapshot.read(tmp_path / "a").candidates.version
+    again = run(store, feedback, tmp_path)
+    assert candidates_of(tmp_path) == rows
+    assert (tmp_path / "p").read_bytes() == pairs
+    assert CandidateSnapshot.read(tmp_path / "a").candidates.version == version
+    assert [record.rows for record in first] == [record.rows for record in again]
+
+
+def test_another_result_for_the_same_run_is_refused(log, tmp_path):
+    fill(log)
+    store, feedback = log.save(tmp_path)
+    run(store, feedback, tmp_path)
+    stages.route(str(tmp_path / "c"), str(tmp_path / "r"), "r1", target_precision=0.999)
+    with pytest.raises(ValueError, match="use a new run id"):
+        stages.cluster(str(tmp_path / "r"), str(tmp_path / "a"), store, "r1")
+
+
+def test_two_runs_live_side_by_side(log, tmp_path):
+    fill(log, 40)
+    store, feedback = log.save(tmp_path)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    run(store, feedback, tmp_path / "one", "r1")
+    run(store, feedback, tmp_path / "two", "r2")
+    one, two = candidates_of(tmp_path / "one"), candidates_of(tmp_path / "two")
+    assert one.num_rows == two.num_rows > 0
+    assert not set(one["candidate_id"].to_pylist()) & set(two["candidate_id"].to_pylist())
+
+
+def test_an_empty_log(log, tmp_path):
+    store, feedback = log.save(tmp_path)
+    records = run(store, feedback, tmp_path)
+    assert [record.rows.rows_in for record in records] == [0] * 5
+    assert candidates_of(tmp_path).num_rows == 0
+    assert pq.read_table(tmp_path / "p").num_rows == 0
+
+
+def test_a_log_without_corrections(log, tmp_path):
+    log.say(log.ask("u", "Why?", "Because."), "u", "rating", value=-1.0)
+    store, feedback = log.save(tmp_path)
+    records = run(store, feedback, tmp_path)
+    assert records[3].details["error_types"] == {"uncorrected": 1}
+    assert candidates_of(tmp_path).num_rows == 0
+
+
+@pytest.mark.parametrize("text", ["It is 36 months.", "", "asdf", "答え"])
+def test_one_row(log, tmp_path, text):
+    log.correct("u", "How long is it?", "It is 24 months.", text)
+    store, feedback = log.save(tmp_path)
+    records = run(store, feedback, tmp_path)
+    assert records[2].rows.rows_in == 1
+    assert candidates_of(tmp_path).num_rows == 1
+
+
+def test_up_voted_over_down_voted_answers_become_pairs(log, tmp_path):
+    for subject, answer, value in (("a", "In the box.", 1.0), ("b", "In the box.", 1.0), ("c", "No idea.", -1.0)):
+        log.say(log.ask(subject, "Where is the cable?", answer), subject, "rating", value=value)
+    store, feedback = log.save(tmp_path)
+    records = run(store, feedback, tmp_path)
+    assert records[4].details["evidence"] == {"votes": 1}
+
+
+def test_files_of_other_steps_are_refused(log, tmp_path):
+    _, feedback = log.save(tmp_path)
+    with pytest.raises(FileNotFoundError, match="run the curation step before"):
+        stages.classify(str(tmp_path / "none"), str(tmp_path / "c"), "r1")
+    with pytest.raises(ValueError, match="not a Parquet file"):
+        stages.classify(feedback, str(tmp_path / "c"), "r1")
+    stages.deduplicate(feedback, str(tmp_path / "k"), "r1")
+    with pytest.raises(ValueError, match="lacks calibration"):
+        stages.route(str(tmp_path / "k"), str(tmp_path / "r"), "r1")
+    with pytest.raises(ValueError, match="jaccard"):
+        stages.deduplicate(feedback, str(tmp_path / "k"), "r1", jaccard=1.5)

@@ -1,0 +1,76 @@
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from flywheel.components.contracts.verdict import Verdict
+from flywheel.components.evaluation.forest_plot import forest_plot, forest_svg
+from flywheel.components.evaluation.publish import publish
+from flywheel.components.evaluation.recompute import recompute
+from flywheel.components.evaluation.scores import ScoreLine, ScoresHeader, make_table
+from flywheel.components.evaluation.spec import read_spec
+from flywheel.components.evaluation.summary_markdown import summary_markdown
+from flywheel.components.evaluation.verdict import decide
+
+
+@pytest.fixture
+def verdicts(lines: Callable[..., list[ScoreLine]], header: Callable[..., ScoresHeader]) -> dict[str, Verdict]:
+    small = lines(sizes={"changed": 12, "untouched": 20})
+    whole = lines()
+    return {
+        "promote": decide(make_table(header(whole), whole, "d"), read_spec(), "run <b>1</b>"),
+        "hold": decide(make_table(header(small), small, "d"), read_spec(), "run"),
+        "empty": decide(make_table(header([]), [], "d"), read_spec(), "run"),
+    }
+
+
+def test_page_is_self_contained_and_well_formed(verdicts: dict[str, Verdict]) -> None:
+    for verdict in verdicts.values():
+        page = forest_plot(verdict)
+        HTMLParser().feed(page)
+        assert not re.search(r"(src|href)=|https?://|<script|@import|url\(", page)
+        assert "<b>1</b>" not in page, "what comes from outside is escaped"
+        svg = ET.fromstring(forest_svg(verdict.metrics))
+        texts = " ".join(text for element in svg.iter() for text in element.itertext())
+        assert all(metric.name in texts for metric in verdict.metrics)
+        assert "nan" not in page.lower().replace("nance", "")
+
+
+def test_rows_show_margin_interval_and_outcome(verdicts: dict[str, Verdict]) -> None:
+    verdict = verdicts["promote"]
+    svg = ET.fromstring(forest_svg(verdict.metrics))
+    assert len(list(svg.iter("circle"))) == len(verdict.metrics)
+    margins = [e for e in svg.iter("line") if e.get("stroke") == "var(--inferior)"]
+    assert len({e.get("x1") for e in margins}) == 1, "the margin stands at one place in all rows"
+    for group in svg.iter("g"):
+        line, circle = group.find("line"), group.find("circle")
+        assert line is not None and circle is not None
+        low, middle, high = (float(str(v)) for v in (line.get("x1"), circle.get("cx"), line.get("x2")))
+        assert low <= middle <= high
+        if "accuracy_untouched" in ET.tostring(group, encoding="unicode"):
+            assert low > float(str(margins[0].get("x1"))), "shown no worse: the interval stays right of the margin"
+    assert not list(ET.fromstring(forest_svg(verdicts["empty"].metrics)).iter("circle"))
+
+
+def test_summary_holds_every_metric_and_the_promise(verdicts: dict[str, Verdict]) -> None:
+    text = summary_markdown(verdicts["hold"])
+    assert text.startswith("# Hold")
+    assert f"**{verdicts['hold'].n_needed} further items**" in text
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert len(rows) == 1 + len(verdicts["hold"].metrics)
+    assert len({row.count("|") for row in rows}) == 1
+    assert "– missing" in text and verdicts["hold"].error_rate in text
+
+
+def test_publishing_twice_gives_the_same_bytes(scores: Path, tmp_path: Path) -> None:
+    names = ("verdict.json", "plot.html", "summary.md")
+    for folder in ("one", "two"):
+        made = publish(scores, "", "run", *(tmp_path / folder / name for name in names))
+    assert made == recompute(scores)
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert Verdict.read(tmp_path / "one" / "verdict.json") == made
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == sorted(names), "no temporary file stays"
