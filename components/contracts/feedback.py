@@ -12,6 +12,9 @@ from pydantic import AliasChoices, Field, model_validator
 
 from flywheel.components.contracts.document import Document
 
+# Source of the rows that a canary's simulated users write: drawn reactions, not observed ones.
+SIMULATED_SOURCE = "flywheel.simulated"
+
 SCHEMA: Literal["flywheel.feedback/v1"] = "flywheel.feedback/v1"
 
 

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from flywheel.components.contracts.lineage import RowCounts, StepRecord
 from flywheel.components.contracts.tables import CandidateSnapshot, FeedbackSnapshot
 from flywheel.components.curation import entity_lexicon
-from flywheel.components.store import delta_table, lineage
+from flywheel.components.store import delta_table, lineage, observed
 from flywheel.components.store.tables import SCHEMAS, row_id
 
 _KEY = b"flywheel.curation"
@@ -44,7 +44,7 @@ def deduplicate(feedback: str, kept: str, run_id: str, jaccard: float = 0.8) -> 
 
     started = datetime.now(UTC)
     snapshot = FeedbackSnapshot.read(feedback)
-    interactions, signals = delta_table.read(snapshot.interactions), delta_table.read(snapshot.feedback)
+    interactions, signals = observed.read(snapshot.interactions), observed.read(snapshot.feedback)
     found = corrections.collect(interactions, signals)
     lexicon = _lexicon(interactions, found.rows["correction"].to_pylist())
     activity = deduplication.activity_of(interactions)
@@ -259,7 +259,7 @@ def mine_preferences(candidates: str, pairs: str, store: str, run_id: str) -> St
     wanted = (pc.field("run_id") == snapshot.run_id) & (pc.field("route") == "accept")
     accepted = delta_table.read(snapshot.candidates, where=wanted).to_pylist()
     votes = _votes_of(store, snapshot.run_id)
-    lexicon = _lexicon(delta_table.read(votes.interactions), [row["correction"] for row in accepted])
+    lexicon = _lexicon(observed.read(votes.interactions), [row["correction"] for row in accepted])
     mined = preference_pairs.mine(accepted, _rated(votes), lexicon)
     _write(mined.pairs, pairs, {"candidates": snapshot.model_dump(mode="json")})
     return _record(
@@ -309,7 +309,7 @@ def _votes_of(store: str, run_id: str) -> FeedbackSnapshot:
 
 def _rated(snapshot: FeedbackSnapshot) -> list[dict[str, Any]]:
     """Interactions with ratings, by id: prompt, messages, response, and distinct users up and down."""
-    rating = delta_table.read(
+    rating = observed.read(
         snapshot.feedback, ["interaction_id", "subject", "timestamp", "value"], where=pc.field("kind") == "rating"
     )
     latest: dict[tuple[str, str], float] = {}
@@ -318,7 +318,7 @@ def _rated(snapshot: FeedbackSnapshot) -> list[dict[str, Any]]:
     up = Counter(interaction for (interaction, _), value in latest.items() if value > 0)
     down = Counter(interaction for (interaction, _), value in latest.items() if value < 0)
     columns = ["interaction_id", "prompt", "messages", "response", "consent"]
-    known = delta_table.read(snapshot.interactions, columns)
+    known = observed.read(snapshot.interactions, columns)
     rows = known.filter(pc.is_in(known["interaction_id"], pa.array(sorted(up.keys() | down.keys()), pa.string())))
     return [
         row | {"up": up[row["interaction_id"]], "down": down[row["interaction_id"]]}

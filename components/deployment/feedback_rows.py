@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from flywheel.components.contracts.feedback import SIMULATED_SOURCE
 from flywheel.components.contracts.rollout import UserQuestion
 from flywheel.components.deployment.turn import Turn
 from flywheel.components.intake.privacy.scrub import scrub_texts
@@ -15,7 +16,6 @@ from flywheel.components.intake.pseudonyms import for_store
 from flywheel.components.store import delta_table
 from flywheel.components.store.tables import SCHEMAS, row_id
 
-SOURCE = "canary"
 _PSEUDONYM = re.compile(r"[0-9a-f]{32}")  # users replayed from the store have theirs already
 _SIMULATED = {"simulated": True}  # these users' reactions were drawn, not observed
 
@@ -47,10 +47,10 @@ def write(store: str, run_id: str, turns: Sequence[Turn], visits: dict[str, list
     feedback: list[dict[str, Any]] = []
     for turn, texts, messages in zip(turns, clean, questions, strict=True):
         base = {
-            "interaction_id": row_id(SOURCE, run_id, names[turn.subject], turn.number),
+            "interaction_id": row_id(SIMULATED_SOURCE, run_id, names[turn.subject], turn.number),
             "subject": names[turn.subject],
             "timestamp": datetime.fromisoformat(turn.time) if turn.time else datetime.now(UTC),
-            "source": SOURCE,
+            "source": SIMULATED_SOURCE,
             "run_id": run_id,
         }
         contents = texts[3:]
@@ -59,7 +59,7 @@ def write(store: str, run_id: str, turns: Sequence[Turn], visits: dict[str, list
         interactions.append(
             base
             | {
-                "conversation_id": row_id(SOURCE, run_id, names[turn.subject]),
+                "conversation_id": row_id(SIMULATED_SOURCE, run_id, names[turn.subject]),
                 "model_version": turn.digest,
                 "messages": orjson.dumps(shown).decode(),
                 "prompt": asked[-1] if asked else "",
@@ -75,7 +75,7 @@ def write(store: str, run_id: str, turns: Sequence[Turn], visits: dict[str, list
             feedback.append(
                 base
                 | {
-                    "feedback_id": row_id(SOURCE, run_id, names[turn.subject], turn.number, kind, name),
+                    "feedback_id": row_id(SIMULATED_SOURCE, run_id, names[turn.subject], turn.number, kind, name),
                     "kind": kind,
                     "annotator": annotator,
                     "name": name,
@@ -84,7 +84,7 @@ def write(store: str, run_id: str, turns: Sequence[Turn], visits: dict[str, list
                     "attributes": orjson.dumps(_SIMULATED).decode(),
                 }
             )
-    batch = f"{SOURCE}:{run_id}"
+    batch = f"{SIMULATED_SOURCE}:{run_id}"
     delta_table.append(store, "interactions", pa.Table.from_pylist(interactions, SCHEMAS["interactions"]), batch)
     done = delta_table.append(store, "feedback", pa.Table.from_pylist(feedback, SCHEMAS["feedback"]), batch)
     return done.inserted

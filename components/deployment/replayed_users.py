@@ -14,8 +14,7 @@ import pyarrow.compute as pc
 from flywheel.components.contracts.feedback import SignalKind
 from flywheel.components.contracts.rollout import UserQuestion
 from flywheel.components.contracts.tables import TableReference
-from flywheel.components.deployment.feedback_rows import SOURCE
-from flywheel.components.store import delta_table
+from flywheel.components.store import delta_table, observed
 
 
 def write_traffic(given: str, store: str, run_id: str, target: str | Path) -> int:
@@ -69,10 +68,9 @@ def replay(store: str, run_id: str) -> Iterator[UserQuestion]:
         One question an interaction, with the answers its user is known to take as right.
     """
     references = _references(store, run_id)
-    rows = delta_table.read(
+    rows = observed.read(
         delta_table.latest(store, "interactions"),
         ["interaction_id", "subject", "conversation_id", "messages", "timestamp"],
-        pc.field("source") != SOURCE,  # an earlier canary's users only asked again what is in the log already
     )
     for row in rows.sort_by([("timestamp", "ascending"), ("interaction_id", "ascending")]).to_pylist():
         messages = json.loads(row["messages"])
@@ -87,10 +85,10 @@ def replay(store: str, run_id: str) -> Iterator[UserQuestion]:
 
 def _references(store: str, run_id: str) -> dict[str, set[str]]:
     found: dict[str, set[str]] = defaultdict(set)
-    liked = delta_table.read(
+    liked = observed.read(
         delta_table.latest(store, "feedback"),
         ["interaction_id"],
-        (pc.field("kind") == SignalKind.RATING.value) & (pc.field("value") > 0) & (pc.field("source") != SOURCE),
+        (pc.field("kind") == SignalKind.RATING.value) & (pc.field("value") > 0),
     )
     answers = delta_table.read(
         delta_table.latest(store, "interactions"),

@@ -1,11 +1,11 @@
 """Right or wrong on the same items: difference in accuracy, clusters respected.
 
 The claim "no worse than the margin" needs two tests at once: the cluster-robust t test, and the exact unconditional
-test on as many items as there are independent units in the worst case (all items of a cluster alike). The design effect
-is not estimated for it: simulated at the margin with 60 clusters of ten and an intraclass correlation of 0.2, an
-estimated one passes 9 % of the candidates that it may pass 5 % of, the worst case hardly any; a candidate that loses and
-gains 1 % of 480 items in clusters of three passes 97 % of the time instead of 98 %. The limits shown are the margins at which the tests turn, so interval and
-verdict cannot disagree.
+test on as many items as there are independent units in the worst case (all items of a cluster alike). The design
+effect is not estimated for it. Simulated at the margin with 60 clusters of ten and an intraclass correlation of 0.2, an
+estimated one passes 9 % of the candidates that it may pass 5 % of, the worst case hardly any; the price is small: a
+candidate that loses and gains 1 % of 480 items in clusters of three passes 97 % of the time instead of 98 %. The limits
+shown are the margins at which the tests turn, so interval and verdict cannot disagree.
 """
 
 import math

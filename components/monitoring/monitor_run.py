@@ -85,11 +85,11 @@ def monitor(
     Raises:
         ValueError: The snapshot or its tables cannot be read, or an argument is out of range.
     """
-    from flywheel.components.store import delta_table, location
+    from flywheel.components.store import location, observed
 
     document = FeedbackSnapshot.read(snapshot)
-    interactions = delta_table.read(document.interactions, columns=INTERACTION_COLUMNS)
-    feedback = delta_table.read(document.feedback, columns=FEEDBACK_COLUMNS)
+    interactions = observed.read(document.interactions, columns=INTERACTION_COLUMNS)
+    feedback = observed.read(document.feedback, columns=FEEDBACK_COLUMNS)
     report = check_drift(interactions, feedback, current_days, alpha)
     raised = alerts_of(report, run_id)
     folder = location.local_folder(document.interactions.store)

@@ -8,10 +8,10 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flywheel.components.contracts.feedback import SIMULATED_SOURCE
 from flywheel.components.contracts.tables import TableReference
 from flywheel.components.report.wilson_interval import wilson_interval
 
-_CANARY = "canary"  # source of the rows that a canary writes
 _MOST_PERIODS = 62
 
 
@@ -33,7 +33,7 @@ def satisfaction(interactions: TableReference | None, feedback: TableReference |
     seen = _no_interactions()
     if interactions is not None:
         seen = delta_table.read(interactions, seen.column_names)
-    log = seen.filter(pc.not_equal(seen["source"], _CANARY))
+    log = seen.filter(pc.not_equal(seen["source"], SIMULATED_SOURCE))
     found: dict[str, Any] = {
         "periods": [],
         "period_days": 1,
@@ -46,7 +46,7 @@ def satisfaction(interactions: TableReference | None, feedback: TableReference |
     if feedback is None:
         return found
     rows = delta_table.read(feedback, ["feedback_id", "interaction_id", "timestamp", "kind", "value", "source"])
-    canary = pc.equal(rows["source"], _CANARY)
+    canary = pc.equal(rows["source"], SIMULATED_SOURCE)
     logged = rows.filter(pc.invert(canary))
     ratings = _ratings(logged)
     days = ratings["timestamp"].cast(pa.date32()).to_pylist()
@@ -102,7 +102,7 @@ def _periods(days: list[date], values: list[float], size: int) -> list[dict[str,
 
 def _arms(interactions: pa.Table, ratings: pa.Table, run_id: str) -> dict[str, Any]:
     """Ratings and users of the run's canary by arm."""
-    of_run = pc.and_(pc.equal(interactions["source"], _CANARY), pc.equal(interactions["run_id"], run_id))
+    of_run = pc.and_(pc.equal(interactions["source"], SIMULATED_SOURCE), pc.equal(interactions["run_id"], run_id))
     ours = interactions.filter(of_run)
     arm_of: dict[str, str] = {}
     users: dict[str, set[str]] = {}

@@ -80,15 +80,9 @@ def train_model(
     for name, value in done.manifest.metrics.items():
         metrics.log_metric(name, value)
     Path(curve.path).write_text(loss_curve(done.loss, "Training loss", done.caption()), encoding="utf-8")
+    ended = {"started_at": started, "finished_at": datetime.now(UTC), "rows": done.rows, "outcome": done.outcome()}
     record = StepRecord(
-        run_id=run_id,
-        step="train_model",
-        started_at=started,
-        finished_at=datetime.now(UTC),
-        rows=done.rows,
-        outcome=done.outcome(),
-        metrics=done.manifest.metrics,
-        details=done.details(),
+        run_id=run_id, step="train_model", metrics=done.manifest.metrics, details=done.details(), **ended
     )
     lineage.record_step(store, record)
     return done.manifest.digest

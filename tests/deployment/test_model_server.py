@@ -113,3 +113,22 @@ def test_a_child_dies_with_its_parent(tmp_path: Path) -> None:
         time.sleep(0.05)
     else:
         assert not Path(f"/proc/{pid}").exists()
+
+
+def test_answers_made_in_chunks_are_the_same_answers(
+    model_folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flywheel.components.deployment import greedy_generation
+
+    chats = [
+        [{"role": "user", "content": f"What is the price of {item}?"}]
+        for item in ("akora", "belith", "finumo", "unknown")
+    ]
+    model = greedy_generation.GreedyModel(model_folders["good"], max_new_tokens=12)
+    whole = model.answer(chats)
+    monkeypatch.setattr(greedy_generation, "_FIRST_CHUNK", 1)
+    assert model.answer(chats) == whole
+    assert [answer.text for answer in whole[:3]] == ["akora costs 11.", "belith costs 39.", "finumo costs 130."]
+    assert all(answer.finished for answer in whole[:3])
+    short = greedy_generation.GreedyModel(model_folders["good"], max_new_tokens=2).answer(chats[:1])[0]
+    assert (short.finished, short.completion_tokens) == (False, 2)

@@ -94,7 +94,7 @@ def test_a_good_candidate_is_promoted_and_everything_is_cleaned_up(model_folders
     feedback = delta_table.read(delta_table.latest(given["store"], "feedback"))
     assert interactions.num_rows == len(result.turns)
     assert feedback.num_rows == result.feedback_rows
-    assert set(interactions["source"].to_pylist()) == {"canary"}
+    assert set(interactions["source"].to_pylist()) == {"flywheel.simulated"}
     assert {"rating", "correction", "implicit", "automated"} <= set(feedback["kind"].to_pylist())
     assert "example.org" not in json.dumps(interactions.drop_columns(["timestamp"]).to_pydict())
 

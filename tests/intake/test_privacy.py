@@ -308,3 +308,27 @@ def test_linear_time_on_hostile_text():
     for text in ("a" * 300_000, "1 " * 100_000, "my name is " * 8_000, "@" * 100_000, "(" * 100_000, "+1" * 50_000):
         scrub_texts([text])
     assert time.process_time() - began < 60
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+49 30 1234567 0049 171 1234567",
+        "0171 1234567 0172 7654321",
+        "+44 20 7946 0958 020 7946 0123",
+        "(555) 123-4567 (555) 987-6543",
+        "030 123456 030 654321",
+    ],
+)
+def test_numbers_in_a_row_are_told_apart(text):
+    assert scrub_texts([text]).texts == ["[PHONE_1] [PHONE_2]"]
+
+
+@pytest.mark.parametrize("text", ["+421 905 063 011", "+86 138 1234 0567", "+44 20 7946 0958"])
+def test_a_group_that_starts_with_zero_is_no_new_number(text):
+    assert scrub_texts([text]).texts == ["[PHONE_1]"]
+
+
+def test_a_telephone_number_right_after_a_date_or_an_order_number():
+    assert scrub_texts(["01.02.2024 0171 1234567"]).texts == ["01.02.2024 [PHONE_1]"]
+    assert scrub_texts(["order 1234567890 98765 43210"]).texts == ["order 1234567890 [PHONE_1]"]

@@ -11,7 +11,7 @@ from flywheel.pipelines.compile import COMPILED, compile_all, drifted
 
 FILES = [COMPILED / f"{name.replace('-', '_')}.yaml" for name in catalogue.PIPELINES]
 IDS = [path.stem for path in FILES]
-SECRET = re.compile(r"token|secret|password|api_?key|credential", re.IGNORECASE)
+SECRET = re.compile(r"token(?!s)|secret|password|api_?key|credential", re.IGNORECASE)
 
 
 def documents(path):

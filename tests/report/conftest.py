@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from flywheel.components.contracts.feedback import SIMULATED_SOURCE
 from flywheel.components.contracts.lineage import RowCounts, StepRecord
 from flywheel.components.registry import promotion
 from flywheel.components.registry.open import open_registry
@@ -307,7 +308,12 @@ def write_tables(store, story, canary):
         likes = 0.91 if arm == "candidate" else 0.66
         rating = None if dice.random() < 0.5 else 1 if dice.random() < likes else -1
         answer(
-            f"k{number}", f"v{number % 150 * 2 + (arm == 'candidate')}", BEGAN, "canary", rating, f'{{"arm": "{arm}"}}'
+            f"k{number}",
+            f"v{number % 150 * 2 + (arm == 'candidate')}",
+            BEGAN,
+            SIMULATED_SOURCE,
+            rating,
+            f'{{"arm": "{arm}"}}',
         )
     for table, found in (("interactions", interactions), ("feedback", feedback)):
         delta_table.append(store, table, pa.Table.from_pylist(found, SCHEMAS[table]), batch=story)

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from flywheel.components.contracts.feedback import SIMULATED_SOURCE
 from flywheel.components.report.figures import figures
 from flywheel.components.report.wilson_interval import wilson_interval
 from flywheel.components.store import delta_table, lineage
@@ -36,7 +37,11 @@ def test_satisfaction_is_recomputed_from_the_table(turn):
 def test_canary_arms_are_recomputed_from_the_tables(turn):
     found, store = made(turn, "good")
     answers = delta_table.read(delta_table.latest(store, "interactions")).to_pylist()
-    arm = {row["interaction_id"]: json.loads(row["attributes"])["arm"] for row in answers if row["source"] == "canary"}
+    arm = {
+        row["interaction_id"]: json.loads(row["attributes"])["arm"]
+        for row in answers
+        if row["source"] == SIMULATED_SOURCE
+    }
     ratings = delta_table.read(delta_table.latest(store, "feedback")).to_pylist()
     for name in ("production", "candidate"):
         own = [r["value"] for r in ratings if r["kind"] == "rating" and arm.get(r["interaction_id"]) == name]

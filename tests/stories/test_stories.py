@@ -57,7 +57,7 @@ def test_ambiguous_candidate_is_held_with_the_number_needed(tell):
     assert told.code == 0, told.output
     assert told.decision == "held"
     last = [line for line in told.output.splitlines() if line.startswith("decision:")][-1]
-    assert any(word.strip(",.;") .replace(",", "").isdigit() for word in last.split()), last
+    assert any(word.strip(",.;").replace(",", "").isdigit() for word in last.split()), last
     assert not [one for one in lineage.steps(told.store, told.run_id) if one.step == "run_canary"]
 
 
@@ -85,8 +85,11 @@ def test_verdict_is_recomputed_byte_for_byte(tell, story):
 @pytest.mark.parametrize("story", STORIES)
 def test_no_planted_personal_data_is_anywhere(tell, story):
     told = tell(story)
-    planted = {text for kind, text in json.loads((told.folder / "world" / "truth.json").read_text())["planted"]
-               if kind in ("email", "phone", "card", "iban", "ssn", "ip")}
+    planted = {
+        text
+        for kind, text in json.loads((told.folder / "world" / "truth.json").read_text())["planted"]
+        if kind in ("email", "phone", "card", "iban", "ssn", "ip")
+    }
     assert len(planted) > 20
     searched = 0
     for path in told.folder.rglob("*"):
@@ -105,8 +108,11 @@ def test_no_planted_personal_data_is_anywhere(tell, story):
 @pytest.mark.parametrize("story", STORIES)
 def test_nothing_is_left_running(tell, story):
     told = tell(story)
-    left = [one.info["cmdline"] for one in psutil.process_iter(["cmdline"])
-            if str(told.folder) in " ".join(one.info["cmdline"] or [])]
+    left = [
+        one.info["cmdline"]
+        for one in psutil.process_iter(["cmdline"])
+        if str(told.folder) in " ".join(one.info["cmdline"] or [])
+    ]
     assert left == []
 
 

@@ -34,7 +34,8 @@ def _cards(text: str) -> Iterator[Span]:
         ends = [i for i, place in enumerate(places) if i + 1 == len(places) or places[i + 1] != place + 1]
         done = -1
         for first in starts:
-            if first <= done:
+            head = next(end for end in ends if end >= first) - first + 1  # digits in the first group
+            if first <= done or (head != 4 and head < 13) or text[places[first] - 1 : places[first]] == "+":
                 continue
             for last in reversed(ends):
                 digits = "".join(text[place] for place in places[first : last + 1])

@@ -113,15 +113,18 @@ def _is_national(text: str, start: int, end: int, digits: int) -> bool:
 
 def _one_number(text: str, start: int, end: int, most: int) -> int:
     """Return where one telephone number ends when several stand in a row: E.164 allows 15 digits."""
-    digits, last = 0, start
-    for match in _GROUP.finditer(text[start:end]):
-        group = match.group()
-        new = digits >= 9 and group.startswith("0") and len(group) > 2 and text[last] == " "
-        if digits >= 8 and (new or digits + len(group) > most):
-            return last
-        digits += len(group)
-        last = start + match.end()
-    return end
+    groups = [(start + match.start(), start + match.end()) for match in _GROUP.finditer(text[start:end])]
+    total = sum(stop - begin for begin, stop in groups)
+    if total <= most:
+        return end
+    digits, last, cut = 0, start, start
+    for begin, stop in groups:
+        if text[begin] == "0" and digits >= 8 and total - digits >= 7:
+            cut = last  # the rest is long enough for a number of its own and begins like one
+        if digits and digits + stop - begin > most:
+            break
+        digits, last = digits + stop - begin, stop
+    return cut if cut > start else last
 
 
 def _labelled(text: str) -> Iterator[Span]:
