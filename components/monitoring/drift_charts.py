@@ -3,7 +3,7 @@
 from html import escape
 
 from flywheel.components.monitoring.quality_alarm import QualityAlarm, QualityLook
-from flywheel.components.monitoring.topic_shift import Topic
+from flywheel.components.monitoring.topics import Topic
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 440, 190, 52, 26, 12
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from flywheel.components.monitoring import domain_classifier, numeric_drift, quality_alarm, topic_shift, user_flips
 from flywheel.components.monitoring.prompt_features import prompt_features, thin
+from flywheel.components.monitoring.topics import TopicShift
 from flywheel.components.monitoring.windows import Windows, cut
 from flywheel.components.statistics.multiplicity import holm, split_alpha
 
@@ -59,7 +60,7 @@ class DriftReport:
     error_rate: str
     windows: dict[str, Any]
     tests: list[InputTest] = field(default_factory=list)
-    topics: topic_shift.TopicShift | None = None
+    topics: TopicShift | None = None
     prompts: domain_classifier.DomainShift | None = None
     numbers: list[numeric_drift.NumericDrift] = field(default_factory=list)
     quality: list[quality_alarm.QualityAlarm] = field(default_factory=list)
@@ -145,7 +146,7 @@ def check_drift(
 
 def _text(
     log: Windows, given: list[str] | None, flips: int, seed: int
-) -> tuple[topic_shift.TopicShift | None, domain_classifier.DomainShift | None]:
+) -> tuple[TopicShift | None, domain_classifier.DomainShift | None]:
     keep = thin(log.current, seed)
     prompts = [log.prompts[row] for row in keep]
     current, users, shown = log.current[keep], log.users[keep], log.may_be_shown[keep]
@@ -167,7 +168,7 @@ def _text(
 
 
 def _family(
-    shift: topic_shift.TopicShift | None,
+    shift: TopicShift | None,
     domain: domain_classifier.DomainShift | None,
     numbers: list[numeric_drift.NumericDrift],
     alpha: float,
@@ -184,7 +185,7 @@ def _family(
 def _reasons(
     tests: list[InputTest],
     quality: list[quality_alarm.QualityAlarm],
-    shift: topic_shift.TopicShift | None,
+    shift: TopicShift | None,
     domain: domain_classifier.DomainShift | None,
     numbers: list[numeric_drift.NumericDrift],
 ) -> list[str]:
@@ -214,7 +215,7 @@ def _reasons(
 
 
 def _nothing_shown(
-    shift: topic_shift.TopicShift | None,
+    shift: TopicShift | None,
     domain: domain_classifier.DomainShift | None,
     quality: list[quality_alarm.QualityAlarm],
 ) -> list[str]:

@@ -11,7 +11,7 @@ from flywheel.components.report.quality_chart import quality_chart
 def topic_picture(drift: Mapping[str, Any]) -> str:
     """Draw topic shares before and now; "" when topics were not compared."""
     from flywheel.components.monitoring.drift_charts import topic_chart
-    from flywheel.components.monitoring.topic_shift import Topic
+    from flywheel.components.monitoring.topics import Topic
 
     names = {field.name for field in fields(Topic)}
     complete = [found for found in drift["topics"] if names <= found.keys()]  # an older record may lack a field

@@ -1,6 +1,8 @@
 """`flywheel run`: one turn of the loop on this machine, on the small world or on the user's own data."""
 
 import json
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -98,21 +100,34 @@ def world(
 
 
 def _small_world(console: Console, story: str, seed: int, folder: Path, cache: Path) -> dict[str, Any]:
-    from flywheel.scripts.small_world.build import build_world
-
+    """Build the world in a process of its own, so that this one stays small while the pipeline runs."""
     began = time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "flywheel.scripts.small_world", "--story", story, "--seed", str(seed)]
+    command += ["--out", str(folder), "--cache", str(cache)]
     waiting = "making the small world (trains its production model on first use)"
-    with console.status(waiting) as status:
-        made = build_world(story, seed, folder, cache, progress=lambda line: status.update(f"{waiting}: {line}"))
+    last = ""
+    with (folder / "build.log").open("w", encoding="utf-8") as log, console.status(waiting) as status:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        try:
+            for line in process.stdout or ():
+                last = line.strip()
+                status.update(f"{waiting}: {last[:60]}")
+        except BaseException:
+            process.kill()
+            raise
+        if process.wait() != 0:
+            raise ValueError(f"the small world could not be made; the log is in {log.name}")
+    made = json.loads(last)
     console.print(f"  [green]✓[/] [bold]{'small world':<24}[/][dim]{time.monotonic() - began:6.1f} s[/]  {story}")
     return {
-        "logs": str(made.logs),
-        "production_model": str(made.production),
-        "golden": str(made.golden),
-        "replay_data": str(made.replay),
-        "traffic": str(made.traffic),
-        "labels": str(made.labels),
-        **made.parameters,
+        "logs": made["logs"],
+        "production_model": made["production"],
+        "golden": made["golden"],
+        "replay_data": made["replay"],
+        "traffic": made["traffic"],
+        "labels": made["labels"],
+        **made["parameters"],
     }
 
 

@@ -68,7 +68,7 @@ class StepDisplay:
             self.failure = self.failure or (name, event.text)
         else:
             line.append(self._what(name))
-        self._console.print(line)
+        self._console.print(line, soft_wrap=True)
 
     def _what(self, name: str) -> str:
         from flywheel.components.store import lineage

@@ -1,6 +1,8 @@
-"""`python -m flywheel.scripts.small_world --story good --out DIR`: build a world and say where it is."""
+"""`python -m flywheel.scripts.small_world --story good --out DIR`: build a world; the last line says where, as JSON."""
 
 import argparse
+import dataclasses
+import json
 import sys
 from pathlib import Path
 
@@ -21,12 +23,9 @@ def main() -> int:
     options = parser.parse_args()
     cache = options.cache or options.out.resolve().parent / "cache"
     world = build.build_world(
-        options.story, options.seed, options.out, cache, progress=lambda line: print(line, file=sys.stderr)
+        options.story, options.seed, options.out, cache, progress=lambda line: print(line, flush=True)
     )
-    for name in ("logs", "replay", "golden", "traffic", "labels", "production", "truth"):
-        print(f"{name}: {getattr(world, name)}")
-    for name, value in world.parameters.items():
-        print(f"parameter {name}: {value}")
+    print(json.dumps(dataclasses.asdict(world), default=str))
     return 0
 
 
