@@ -10,7 +10,7 @@ from typing import Any
 from flywheel.components.contracts.dataset import DatasetManifest, EvaluationItem
 from flywheel.components.contracts.lineage import RowCounts
 from flywheel.components.contracts.tables import CandidateSnapshot
-from flywheel.components.dataset import blend, evaluation_items, replay, split, trl_shapes
+from flywheel.components.dataset import blend, evaluation_items, liked_answers, replay, split, trl_shapes
 from flywheel.components.dataset.corrections import Correction, read_corrections, settle
 from flywheel.components.dataset.leakage import Leakage, count_leaks, leaked_groups
 from flywheel.components.dataset.manifest import build_manifest
@@ -101,7 +101,8 @@ def assemble_dataset(
         raise ValueError(
             f"golden items {golden}: item ids that begin with 'changed-' are taken by held-out corrections"
         )
-    items = [*items, *golden_items]
+    original, guards = _with_liked_answers(snapshot, original, replay_data, golden_items, accepted, sorted_out, seed)
+    items = [*items, *golden_items, *guards]
     keys = {prompt_key(item.messages) for item in items}
 
     kept, superseded = replay.without_superseded(original.rows, sorted_out.standing)
@@ -171,6 +172,27 @@ def assemble_dataset(
             ],
         },
     )
+
+
+def _with_liked_answers(
+    snapshot: CandidateSnapshot,
+    original: replay.ReplayRead,
+    replay_data: str,
+    golden: Sequence[EvaluationItem],
+    accepted: Sequence[Correction],
+    places: _Corrections,
+    seed: int,
+) -> tuple[replay.ReplayRead, list[EvaluationItem]]:
+    """Where no replay data or no guard against forgetting was given, take what users rated up."""
+    guarded = any(item.suite == "untouched" for item in golden)
+    if replay_data and guarded:
+        return original, []
+    taken = {item.key for item in accepted} | {prompt_key(item.messages) for item in golden}
+    liked, _ = replay.without_superseded(liked_answers.read_liked(snapshot, taken), places.standing)
+    guards, rehearsal = liked_answers.divide(liked, seed)
+    if not replay_data:
+        original = replay.ReplayRead(len(rehearsal), rehearsal, {}, "")
+    return original, [] if guarded else liked_answers.untouched_items(guards)
 
 
 def _place(accepted: Sequence[Correction], golden_keys: set[str], test_share: float, seed: int) -> _Corrections:

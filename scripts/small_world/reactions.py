@@ -8,7 +8,7 @@ from flywheel.scripts.small_world.turn import Turn
 
 WRONG_SHARE = 0.03  # of the corrections name a wrong value by mistake
 TERSE_SHARE = 0.06  # of the corrections are a few words instead of a sentence
-MISTAKEN_SHARE = 0.003  # of the right answers are "corrected" to a wrong value
+MISTAKEN_SHARE = 0.001  # of the right answers are "corrected" to a wrong value
 RESTYLED_SHARE = 0.01  # of rated right answers are rewritten in tone or for clarity
 
 _SERVICES = {topic.name: topic for topic in service.SERVICES}

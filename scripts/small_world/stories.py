@@ -60,7 +60,7 @@ class Story:
 
 
 TRAINING: Parameters = {
-    "processes": 2, "epochs": 5.0, "learning_rate": 1e-3, "batch_size": 32, "replay_share": 0.8, "test_share": 0.25,
+    "processes": 2, "epochs": 6.0, "learning_rate": 1e-3, "batch_size": 32, "replay_share": 0.7, "test_share": 0.25,
     "min_candidates": 150,
 }  # fmt: skip
 
