@@ -17,6 +17,7 @@ DUPLICATE = "duplicate"
 SUPERSEDED = "superseded"
 _COMMON = 0.1  # a word in more than this share of the prompts says nothing about a prompt's subject
 
+_WITNESSES = 2  # users who must have replaced an answer before its paraphrases count as out of date
 _ALIKE = 0.5  # Jaccard similarity of two questions' words at which they are about the same thing
 
 
@@ -109,8 +110,8 @@ def without_superseded(
     """Leave out the rows that would teach what users have corrected.
 
     A row is superseded when it answers a corrected question otherwise than the correction, or when its answer is word
-    for word one that a factual correction replaced, on the same subject: paraphrases of a corrected question carry the
-    old answer too. Same subject: the answer names a word that both questions hold and that is rare among the replay
+    for word one that two users' factual corrections replaced, on the same subject: paraphrases of a corrected question
+    carry the old answer too. One user alone may err and does not retire what else is known about a subject. Same subject: the answer names a word that both questions hold and that is rare among the replay
     questions, or half of the questions' words are the same. So a refusal that was wrong once does not take all
     refusals with it.
 
@@ -137,7 +138,12 @@ def without_superseded(
             return True
         answer, words = normal_form(row.completion), set(row.key.split())
         named = {word for word in words if frequency[word] <= limit} & set(answer.split())
-        return any(_same_subject(words, set(item.key.split()), named) for item in by_rejected.get(answer, ()))
+        against = {
+            item.subject
+            for item in by_rejected.get(answer, ())
+            if _same_subject(words, set(item.key.split()), named)
+        }
+        return len(against) >= _WITNESSES
 
     flags = [superseded(row) for row in rows]
     return (

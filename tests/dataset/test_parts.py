@@ -150,5 +150,7 @@ def test_a_refusal_that_was_wrong_once_does_not_take_all_refusals_with_it():
         ReplayRow(2, (), "birthday present of agent mira", refusal),
     ]
     rows = [replace(row, messages=parse_messages(row.key)) for row in rows]
-    stay, superseded = without_superseded(rows, wrong)
+    assert not without_superseded(rows, wrong)[1], "one user alone retires no answer to another question"
+    two = [*wrong, replace(wrong[0], candidate_id="c2", subject="another")]
+    stay, superseded = without_superseded(rows, two)
     assert [row.line for row in stay] == [1] and [row.line for row in superseded] == [2]

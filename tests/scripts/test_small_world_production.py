@@ -72,10 +72,11 @@ def test_training_set_teaches_no_golden_wording() -> None:
 
 @pytest.mark.slow
 def test_folder_is_a_whole_model(tmp_path: Path) -> None:
-    from flywheel.components.training.weights import model_digest, refuse_unsafe
+    from flywheel.components.preflight.model_folder import model_folder_problems
+    from flywheel.components.training.weights import model_digest
 
     folder = production_model.ensure(7, tmp_path, TINY)
-    refuse_unsafe(folder)
+    assert model_folder_problems(folder) == []
     manifest = ModelManifest.read(folder / "model.json")
     assert manifest.digest == model_digest(folder)
     assert manifest.method == "pretrain"
