@@ -53,14 +53,14 @@ class Story:
     golden_untouched: int = 100_000
     golden_unseen: int = 100_000
     golden_safety: int = 120
-    traffic_users: int = 2000
+    traffic_users: int = 3000
     labels: int = 600
     poison_accounts: int = 12
     parameters: Parameters = field(default_factory=dict)
 
 
 TRAINING: Parameters = {
-    "processes": 2, "epochs": 6.0, "learning_rate": 1e-3, "batch_size": 32, "replay_share": 0.7, "test_share": 0.25,
+    "processes": 2, "epochs": 4.0, "learning_rate": 8e-4, "batch_size": 32, "replay_share": 0.8, "test_share": 0.25,
     "min_candidates": 150,
 }  # fmt: skip
 
