@@ -111,9 +111,9 @@ def without_superseded(
 
     A row is superseded when it answers a corrected question otherwise than the correction, or when its answer is word
     for word one that two users' factual corrections replaced, on the same subject: paraphrases of a corrected question
-    carry the old answer too. One user alone may err and does not retire what else is known about a subject. Same subject: the answer names a word that both questions hold and that is rare among the replay
-    questions, or half of the questions' words are the same. So a refusal that was wrong once does not take all
-    refusals with it.
+    carry the old answer too. One user alone may err and does not retire what else is known about a subject. Same
+    subject: the answer names a word that both questions hold and that is rare among the replay questions, or half of
+    the questions' words are the same. So a refusal that was wrong once does not take all refusals with it.
 
     Args:
         rows: Replay rows.
@@ -139,9 +139,7 @@ def without_superseded(
         answer, words = normal_form(row.completion), set(row.key.split())
         named = {word for word in words if frequency[word] <= limit} & set(answer.split())
         against = {
-            item.subject
-            for item in by_rejected.get(answer, ())
-            if _same_subject(words, set(item.key.split()), named)
+            item.subject for item in by_rejected.get(answer, ()) if _same_subject(words, set(item.key.split()), named)
         }
         return len(against) >= _WITNESSES
 

@@ -29,18 +29,14 @@ def log_content_problems(logs: str, log_format: str) -> list[str]:
     except IntakeError as error:
         return [str(error)]
     problems = []
-    rows = 0
     for source in found:
         try:
             seen = list(islice(read_rows(source, log_format), _LOOKED_AT))
         except IntakeError as error:
             problems.append(str(error))
             continue
-        rows += len(seen)
         if seen and all(row.value is None for row in seen):
             problems.append(
                 f"{source.path}: none of its first {len(seen)} rows can be read; line {seen[0].line}: {seen[0].detail}"
             )
-    if rows == 0 and not problems:
-        problems.append(f"{logs} holds no rows; there is nothing to learn from yet")
     return problems

@@ -59,7 +59,7 @@ def _feedback(figures: Mapping[str, Any]) -> KeyFigure | None:
         return None
     quarantined = sum(line["quarantined"].values())
     return KeyFigure(
-        "Log records read", f"{line['rows_in']:,}", f"{line['accepted']:,} kept, {quarantined:,} quarantined"
+        "Log records read", f"{line['rows_in']:,}", f"{line['accepted']:,} kept, {quarantined:,} set aside"
     )
 
 

@@ -86,14 +86,14 @@ def _handed_on(key: str, steps: Mapping[str, StepRecord]) -> tuple[int | None, s
 
 
 def _exits(names: tuple[str, ...], steps: Mapping[str, StepRecord]) -> list[dict[str, Any]]:
-    sums = {"duplicates": 0, "in review": 0, "quarantined": 0}
+    sums = {"duplicates": 0, "in review": 0, "set aside": 0}
     for name in names:
         record = steps.get(name)
         if record is None or record.rows is None or name == "mine_preferences":
             continue
         sums["duplicates"] += record.rows.duplicates
         sums["in review"] += record.rows.in_review
-        sums["quarantined"] += sum(record.rows.quarantined.values())
+        sums["set aside"] += sum(record.rows.quarantined.values())
     return [{"label": label, "count": count} for label, count in sums.items() if count]
 
 

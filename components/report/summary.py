@@ -26,9 +26,9 @@ def markdown(figures: Mapping[str, Any]) -> str:
         lines += [f"| {_plain(one.label)} | {_plain(one.value)} | {_plain(one.note)} |" for one in chosen]
         lines.append("")
     if figures["borders"]:
-        lines += ["| step | in | accepted | duplicates | review | quarantined |", "|---|---:|---:|---:|---:|---|"]
+        lines += ["| step | in | accepted | duplicates | review | set aside |", "|---|---:|---:|---:|---:|---|"]
         lines += [_border(line) for line in figures["borders"]]
-        lines += ["", "In every row: in = accepted + duplicates + review + quarantined.", ""]
+        lines += ["", "In every row: in = accepted + duplicates + review + set aside.", ""]
     return "\n".join(lines)
 
 

@@ -59,6 +59,7 @@ def run(
     name = run_id or f"{'logs' if logs else chosen}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     if Path(name).name != name or name.startswith("."):
         raise ValueError(f"--run-id {name!r} must be a plain folder name")
+    given = parse_settings(settings or [])
     folder = runs.resolve() / name
     console = Console(highlight=False)
     console.print(f"[bold]flywheel[/] run {name}")
@@ -83,7 +84,7 @@ def run(
         "report_file": str(folder / "report.html"),
         "seed": seed,
     }
-    parameters |= parse_settings(settings or [])
+    parameters |= given
     with StepDisplay(console, parameters["store"], name) as display:
         code = run_pipeline("flywheel", parameters, folder, display.follow)
     raise typer.Exit(_conclude(console, folder, parameters, display.failure, code, time.monotonic() - began))

@@ -8,13 +8,14 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
 
 from flywheel.scripts.small_world import corpus, facts, phrasings, service
 
@@ -75,16 +76,18 @@ def ensure(seed: int, cache: Path, recipe: Recipe | None = None, progress: Calla
     if (target / "model.json").is_file():
         return target
     cache.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".production-", dir=cache))
-    try:
-        train(seed, work, recipe, progress or (lambda line: None))
+    with FileLock(cache / f".production-{key}.lock"):  # who comes second waits and finds the model
+        if (target / "model.json").is_file():
+            return target
+        work = cache / f".production-{key}"
+        shutil.rmtree(work, ignore_errors=True)  # of a training that was killed
+        work.mkdir()
         try:
+            train(seed, work, recipe, progress or (lambda line: None))
+            shutil.rmtree(target, ignore_errors=True)  # without model.json: nothing that we finished
             work.rename(target)
-        except OSError:  # another process finished first: its folder has the same content key
-            if not (target / "model.json").is_file():
-                raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
     return target
 
 

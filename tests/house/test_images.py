@@ -39,7 +39,9 @@ def closure(requirements: list[str]) -> set[str]:
     return found
 
 
-IMAGES = {image: closure(PROJECT["dependencies"] + PROJECT["optional-dependencies"][extra]) for image, extra in EXTRA.items()}
+IMAGES = {
+    image: closure(PROJECT["dependencies"] + PROJECT["optional-dependencies"][extra]) for image, extra in EXTRA.items()
+}
 
 
 def imports(tree: ast.AST) -> set[str]:

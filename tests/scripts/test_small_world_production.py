@@ -1,6 +1,8 @@
 """The production model: cached by content, never half, and good at its job."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
@@ -21,7 +23,7 @@ def test_a_killed_training_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(production_model, "train", dies)
     with pytest.raises(KeyboardInterrupt):
         production_model.ensure(7, tmp_path, TINY)
-    assert list(tmp_path.iterdir()) == []
+    assert [path for path in tmp_path.iterdir() if path.suffix != ".lock"] == []
 
 
 def test_cache_is_keyed_by_seed_and_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,19 +51,19 @@ def test_a_folder_without_model_json_is_trained_again(tmp_path: Path, monkeypatc
     assert (production_model.ensure(7, tmp_path, TINY) / "model.json").is_file()
 
 
-def test_loser_of_a_race_takes_the_winners_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def slow(seed: int, folder: Path, recipe: Recipe, progress: object) -> None:
-        (folder / "model.json").write_text("mine")
-        if not any(path.name.startswith("production-") for path in tmp_path.iterdir()):
-            monkeypatch.setattr(production_model, "train", quick)
-            production_model.ensure(7, tmp_path, TINY)
+def test_who_comes_second_waits_for_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = []
 
-    def quick(seed: int, folder: Path, recipe: Recipe, progress: object) -> None:
-        (folder / "model.json").write_text("the winner's")
+    def slow(seed: int, folder: Path, recipe: Recipe, progress: object) -> None:
+        trained.append(folder)
+        time.sleep(0.3)
+        (folder / "model.json").write_text("{}")
 
     monkeypatch.setattr(production_model, "train", slow)
-    assert (production_model.ensure(7, tmp_path, TINY) / "model.json").read_text() == "the winner's"
-    assert len(list(tmp_path.iterdir())) == 1
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: production_model.ensure(7, tmp_path, TINY), range(4)))
+    assert len(set(found)) == 1
+    assert len(trained) == 1
 
 
 def test_training_set_teaches_no_golden_wording() -> None:
@@ -88,8 +90,9 @@ def test_folder_is_a_whole_model(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_production_knows_yesterday(tmp_path: Path) -> None:
-    answer = production_model.responder(production_model.ensure(7, tmp_path))
+def test_production_knows_yesterday() -> None:
+    cache = Path(__file__).parents[2] / "runs" / ".cache"  # the stories use the same model
+    answer = production_model.responder(production_model.ensure(7, cache))
     known = facts.yesterday(7)
     for wordings in (range(0, 10, 3), phrasings.HELD_OUT):
         pairs = corpus.fact_pairs(known, wordings)
