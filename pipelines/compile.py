@@ -1,7 +1,7 @@
 """Compile the pipelines to versioned IR YAML, byte-stable, so that Git shows only real changes.
 
-KFP names nested components in the order of Python sets, which differs from process to process; so the compiler runs in
-a process whose hash seed is fixed.
+KFP names nested components in the order in which protobuf's maps are iterated. With the C implementation that order
+differs from process to process; so the compiler runs in a process with the Python one, whose maps keep their order.
 """
 
 import os
@@ -28,7 +28,7 @@ def compile_all(folder: Path = COMPILED) -> list[Path]:
         ValueError: A pipeline does not compile; the message is the compiler's.
     """
     command = [sys.executable, "-m", "flywheel.pipelines.compile", str(folder)]
-    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ValueError(f"the pipelines do not compile: {done.stderr.strip()[-2000:]}")
