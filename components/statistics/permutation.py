@@ -31,6 +31,11 @@ def two_sample_permutation_p(
     has the two blocks swapped or not. Rows of one user never separate, so chatty users raise no false alarm.
     To reuse a kernel matrix, pass row indices as x and y and let the statistic look the rows up.
 
+    The null hypothesis is that users are exchangeable between the samples. Two windows of one log of different length
+    break it even when nothing changed, because a user's rows per window differ: measured 16 % false alarms at a nominal
+    5 % with 20 rows per user before and 3 after. For windows use `monitoring.user_flips`, which flips each user's own
+    change.
+
     Args:
         statistic: Function of two arrays, larger means more different; it must accept any sample sizes.
         x: First sample, shape (n, ...).
