@@ -3,6 +3,7 @@
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 VENV="${FLYWHEEL_VENV:-$ROOT/.venv}"
+PYTHONS="${FLYWHEEL_PYTHON:-python3.11 python3.12 python3.13 python3 python}"
 SHOW_VERSION='import sys; print("%d.%d" % sys.version_info[:2])'
 NEEDED_MIB="${FLYWHEEL_NEEDED_MIB:-4096}" # measured: 2.1 GB installed, as much again while pip unpacks
 
@@ -14,7 +15,7 @@ fail() {
 
 find_python() {
     local candidate
-    for candidate in ${FLYWHEEL_PYTHON:-python3.11 python3.12 python3.13 python3 python}; do
+    for candidate in $PYTHONS; do
         command -v "$candidate" >/dev/null 2>&1 || continue
         if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
             command -v "$candidate"
@@ -42,13 +43,19 @@ explain_pip_failure() {
     fail "installation failed; the whole log is in $log" "read its last lines above"
 }
 
+# What the environment depends on: this folder (the package is installed in place), the declared set, the Python version.
+wanted_stamp() {
+    printf '%s-%s' "$({ echo "$ROOT"; cat "$ROOT/pyproject.toml" "$ROOT/setup.py" "$ROOT/constraints.txt"; } | cksum | tr -d ' \n')" \
+        "$("$1" -c "$SHOW_VERSION")"
+}
+
 prepare_environment() {
     local python stamp want log
     python="$(find_python)" || fail \
-        "no Python 3.11, 3.12 or 3.13 found (found: $(python3 --version 2>&1 || echo none))" \
+        "no Python 3.11, 3.12 or 3.13 among: $PYTHONS" \
         "install Python 3.11 or newer, or set FLYWHEEL_PYTHON to its path"
     stamp="$VENV/.installed"
-    want="$({ echo "$ROOT"; cat "$ROOT/pyproject.toml" "$ROOT/setup.py" "$ROOT/constraints.txt"; } | cksum | tr -d ' \n')-$("$python" -c "$SHOW_VERSION")"
+    want="$(wanted_stamp "$python")"
     if [ -x "$VENV/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$want" ]; then
         return 0
     fi

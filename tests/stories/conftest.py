@@ -1,5 +1,7 @@
 """Each story is run once, through the command that a person types."""
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -7,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,19 +45,24 @@ class Told:
 
 @pytest.fixture(scope="session")
 def tell(tmp_path_factory):
-    """Run a story, once a session; trained production models are kept between sessions under runs/.cache."""
-    runs = tmp_path_factory.mktemp("runs")
+    """Run a story, once a session, for all workers; trained production models are kept under runs/.cache."""
+    own = tmp_path_factory.getbasetemp()
+    runs = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "stories"
     cache = ROOT / "runs" / ".cache"
     cache.mkdir(parents=True, exist_ok=True)
-    (runs / ".cache").symlink_to(cache)
-    told: dict[str, Told] = {}
+    runs.mkdir(exist_ok=True)
+    with FileLock(runs / ".cache.lock"):
+        if not (runs / ".cache").is_symlink():
+            (runs / ".cache").symlink_to(cache)
 
     def run(story: str) -> Told:
-        if story not in told:
-            command = [sys.executable, "-m", "flywheel.scripts.command.app", "run"]
-            command += ["--story", story, "--runs", str(runs), "--run-id", story]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False, cwd=ROOT)
-            told[story] = Told(runs / story, done.returncode, done.stdout + done.stderr)
-        return told[story]
+        told = runs / f"{story}.json"
+        with FileLock(runs / f"{story}.lock"):
+            if not told.exists():
+                command = [sys.executable, "-m", "flywheel.scripts.command.app", "run"]
+                command += ["--story", story, "--runs", str(runs), "--run-id", story]
+                done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False, cwd=ROOT)
+                told.write_text(json.dumps([done.returncode, done.stdout + done.stderr]))
+        return Told(runs / story, *json.loads(told.read_text()))
 
     return run
