@@ -92,7 +92,7 @@ def test_no_planted_personal_data_is_anywhere(tell, story):
     }
     golden = (told.folder / "world" / "golden.jsonl").read_text()
     planted = {text for text in planted if text not in golden}  # there the operator names what may never be said
-    assert len(planted) > 10
+    assert len(planted) > 5
     searched = 0
     for path in told.folder.rglob("*"):
         if not path.is_file() or path.is_relative_to(told.folder / "world"):
