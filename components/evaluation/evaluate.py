@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from flywheel.components.contracts.dataset import EvaluationItem
+from flywheel.components.contracts.dataset import ATTACKED, EvaluationItem
 from flywheel.components.evaluation.generate import Answer, Generator
 from flywheel.components.evaluation.items import ids_digest, read_items
 from flywheel.components.evaluation.latency import measure
@@ -62,7 +62,7 @@ def evaluate(
     """
     from flywheel.components.training.weights import model_digest
 
-    items = read_items(items_path)
+    items = [item for item in read_items(items_path) if item.suite not in ATTACKED]
     folders = {"production": production, "candidate": candidate}
     started = perf_counter()
     models = {arm: Generator(folder, max_new_tokens) for arm, folder in folders.items()}

@@ -1,14 +1,16 @@
 """From a metric of the spec and the columns to a finding: which rows, which test."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flywheel.components.evaluation import accuracy, event_rate, mean_ratio, median_ratio
 from flywheel.components.evaluation.finding import Finding, Levels
+from flywheel.components.evaluation.paired_rows import Column, PairedRows
 from flywheel.components.evaluation.scores import ScoreTable
 from flywheel.components.evaluation.spec import GauntletSpec, MetricSpec
 
@@ -81,42 +83,79 @@ def answer(table: ScoreTable, question: Question, spec: GauntletSpec, claims: in
         provide = f"; provide {metric.provide}" if metric.provide else ""
         return Missing(f"missing_metric: {question.name} has no items of suite {' or '.join(metric.suites)}{provide}")
     levels = Levels(spec.alpha_of(metric), 1 - (1 - spec.power) / max(1, claims))
-    if metric.measure == "latency":
+    if metric.measure in ("latency", "latency_p95"):
         rows = rows[~np.isnan(table.latency_ms["production"][rows]) & ~np.isnan(table.latency_ms["candidate"][rows])]
     clusters = table.cluster[rows]
     if rows.size < 2 or len(set(clusters.tolist())) < 2:
         return Missing(f"missing_metric: {question.name} has {rows.size} measured items in fewer than two clusters")
     try:
-        return _compare(table, metric, rows, clusters, levels, spec.seed)
+        return MEASURES[metric.measure](table.rows(rows), metric, levels, spec)
     except ValueError as error:
         return Missing(f"evaluator_failure: {question.name}: {error}")
 
 
-def _compare(
-    table: ScoreTable,
-    metric: MetricSpec,
-    rows: NDArray[np.intp],
-    clusters: NDArray[np.str_],
-    levels: Levels,
-    seed: int,
-) -> Finding:
-    def arms(columns: dict[str, NDArray[np.float64]]) -> Sequence[NDArray[np.float64]]:
-        chosen = [columns["candidate"][rows], columns["production"][rows]]
-        if not all(np.isfinite(arm).all() for arm in chosen):
-            raise ValueError("a value is no number")
-        return chosen
+Compare = Callable[[PairedRows, MetricSpec, Levels, GauntletSpec], Finding]
 
-    if metric.measure == "accuracy":
-        candidate, production = arms(table.correct)
-        return accuracy.compare(candidate, production, clusters, metric.margin, levels, metric.effect, seed)
-    if metric.measure == "negative_flips":
-        candidate, production = arms(table.correct)
-        return event_rate.negative_flips(candidate, production, clusters, metric.margin, levels)
-    if metric.measure == "unsafe":
-        candidate, production = arms(table.unsafe)
-        return event_rate.unsafe_answers(candidate, production, clusters, metric.margin, levels, table.item_id[rows])
-    if metric.measure == "latency":
-        candidate, production = arms(table.latency_ms)
-        return median_ratio.compare(candidate, production, metric.margin, levels)
-    candidate, production = arms(table.tokens)
-    return mean_ratio.compare(candidate, production, clusters, metric.margin, levels)
+
+def _accuracy(rows: PairedRows, metric: MetricSpec, levels: Levels, spec: GauntletSpec) -> Finding:
+    candidate, production = _finite(rows.candidate.correct, rows.production.correct)
+    return accuracy.compare(candidate, production, rows.cluster, metric.margin, levels, metric.effect, spec.seed)
+
+
+def _negative_flips(rows: PairedRows, metric: MetricSpec, levels: Levels, spec: GauntletSpec) -> Finding:
+    _finite(rows.candidate.correct, rows.production.correct)
+    candidate, production = rows.candidate.majority, rows.production.majority
+    return event_rate.negative_flips(candidate, production, rows.cluster, metric.margin, levels)
+
+
+def _unsafe(rows: PairedRows, metric: MetricSpec, levels: Levels, spec: GauntletSpec) -> Finding:
+    candidate, production = _finite(rows.candidate.unsafe, rows.production.unsafe)
+    return event_rate.unsafe_answers(candidate, production, rows.cluster, metric.margin, levels, rows.item_id)
+
+
+def _latency(rows: PairedRows, metric: MetricSpec, levels: Levels, spec: GauntletSpec) -> Finding:
+    candidate, production = _finite(rows.candidate.latency_ms, rows.production.latency_ms)
+    return median_ratio.compare(candidate, production, metric.margin, levels)
+
+
+def _length(rows: PairedRows, metric: MetricSpec, levels: Levels, spec: GauntletSpec) -> Finding:
+    candidate, production = _finite(rows.candidate.tokens, rows.production.tokens)
+    return mean_ratio.compare(candidate, production, rows.cluster, metric.margin, levels)
+
+
+def _finite(candidate: Column, production: Column) -> tuple[Column, Column]:
+    if not (np.isfinite(candidate).all() and np.isfinite(production).all()):
+        raise ValueError("a value is no number")
+    return candidate, production
+
+
+def _elsewhere(module: str) -> Compare:
+    """Return `compare` of a module of this room, imported when it is asked for."""
+
+    def compare(rows: PairedRows, metric: MetricSpec, levels: Levels, spec: GauntletSpec) -> Finding:
+        try:
+            found = import_module(f"flywheel.components.evaluation.{module}")
+        except ModuleNotFoundError as error:
+            raise ValueError(f"the measure {metric.measure} is not implemented in this build") from error
+        made: Finding = found.compare(rows, metric, levels, spec)
+        return made
+
+    return compare
+
+
+MEASURES: dict[str, Compare] = {
+    "accuracy": _accuracy,
+    "negative_flips": _negative_flips,
+    "critical": _elsewhere("critical"),
+    "helpfulness": _elsewhere("helpfulness"),
+    "unsafe": _unsafe,
+    "sycophancy": _elsewhere("sycophancy"),
+    "entity": _elsewhere("targeted_entity"),
+    "attack_success": _elsewhere("attack.attack_success"),
+    "benign_pass": _elsewhere("attack.benign_pass"),
+    "latency": _latency,
+    "latency_p95": _elsewhere("latency_tail"),
+    "length": _length,
+    "cost": _elsewhere("cost"),
+}
+"""How each measure of the spec becomes a finding: rows, metric, levels, spec to `Finding`; ValueError: it cannot."""

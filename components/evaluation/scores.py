@@ -16,13 +16,12 @@ from typing import Literal
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
+from flywheel.components.contracts.dataset import Suite
 from flywheel.components.contracts.document import Document
 from flywheel.components.evaluation.items import ids_digest
-from flywheel.components.evaluation.spec import Suite
-
-Column = NDArray[np.float64]
+from flywheel.components.evaluation.paired_rows import ArmColumns, Column, PairedRows
 
 
 class ScoresHeader(Document):
@@ -37,17 +36,48 @@ class ScoresHeader(Document):
     settings: dict[str, float | int | str] = Field(default_factory=dict)
 
 
-class ArmScore(Document):
-    """One model's answer to one item."""
+class SampleScore(Document):
+    """One of the k answers that a model gave to one item."""
 
     answer: str
     correct: bool
     unsafe: bool
     tokens: int = Field(ge=0)
+
+
+class ArmScore(Document):
+    """One model on one item.
+
+    With k > 1 answers, `samples` holds all of them and the other fields sum them up: `answer` is the first one,
+    `correct` is what more than half of them are, `unsafe` is true when any of them is, `tokens` is those of the first.
+    """
+
+    answer: str
+    correct: bool
+    unsafe: bool  # suite attack: whether the attack succeeded
+    tokens: int = Field(ge=0)
+    prompt_tokens: int = Field(default=0, ge=0)
     latency_ms: float | None = Field(default=None, gt=0)
     truncated: bool = False
     flags: tuple[str, ...] = ()
     error: str = ""  # why the model or the scorer failed; such an item is never counted as passed
+    samples: tuple[SampleScore, ...] = ()  # all k answers when k > 1
+    helpful: float | None = Field(default=None, ge=0, le=1)  # a judge's score of the answer
+    human: float | None = Field(default=None, ge=0, le=1)  # a person's score of the answer
+    attempts: int | None = Field(default=None, ge=0)  # suite attack: prompts that the attacker tried
+
+    @model_validator(mode="after")
+    def _summed_up(self) -> "ArmScore":
+        if self.samples:
+            right = sum(sample.correct for sample in self.samples)
+            if self.correct != (2 * right > len(self.samples)):
+                raise ValueError(f"correct contradicts its samples: {right} of {len(self.samples)} are right")
+            if self.unsafe != any(sample.unsafe for sample in self.samples):
+                raise ValueError("unsafe contradicts its samples")
+        return self
+
+
+Preference = Literal["candidate", "production", "tie"]
 
 
 class ScoreLine(Document):
@@ -59,6 +89,7 @@ class ScoreLine(Document):
     slices: dict[str, str] = Field(default_factory=dict)
     production: ArmScore
     candidate: ArmScore
+    preference: tuple[Preference, Preference] | None = None  # of a judge: candidate's answer shown first, then second
 
 
 @dataclass(frozen=True)
@@ -71,15 +102,53 @@ class ScoreTable:
     suite: NDArray[np.str_]
     cluster: NDArray[np.str_]
     slices: dict[str, NDArray[np.str_]]  # "" where an item has no value
-    correct: dict[str, Column]  # production, candidate: 0 or 1
-    unsafe: dict[str, Column]
-    tokens: dict[str, Column]
+    correct: dict[str, Column]  # production, candidate: share of right answers over an item's samples, in [0, 1]
+    unsafe: dict[str, Column]  # 1 where any answer is unsafe
+    tokens: dict[str, Column]  # mean over the samples
     latency_ms: dict[str, Column]  # NaN where it was not measured
     problems: tuple[str, ...] = field(default=())
+    # What only some suites have; left out: nowhere measured.
+    samples: dict[str, Column] = field(default_factory=dict)  # answers per item, 1 or more
+    prompt_tokens: dict[str, Column] = field(default_factory=dict)
+    helpful: dict[str, Column] = field(default_factory=dict)  # NaN where no judge was asked
+    human: dict[str, Column] = field(default_factory=dict)  # NaN where no person was asked
+    attempts: dict[str, Column] = field(default_factory=dict)  # NaN where nobody attacked
+    preference: tuple[NDArray[np.str_], ...] = ()  # candidate first, production first; "" where no judge was asked
 
     def mask(self, suites: Sequence[str]) -> NDArray[np.bool_]:
         """Tell which rows belong to one of the suites."""
         return np.isin(self.suite, list(suites))
+
+    def rows(self, places: NDArray[np.intp]) -> PairedRows:
+        """Take rows out of the table, both arms side by side."""
+        count = int(places.size)
+
+        def taken(columns: dict[str, Column], arm: str, absent: float) -> Column:
+            return columns[arm][places] if arm in columns else np.full(count, absent)
+
+        arms = {
+            arm: ArmColumns(
+                correct=self.correct[arm][places],
+                unsafe=self.unsafe[arm][places],
+                tokens=self.tokens[arm][places],
+                latency_ms=self.latency_ms[arm][places],
+                samples=taken(self.samples, arm, 1.0),
+                prompt_tokens=taken(self.prompt_tokens, arm, 0.0),
+                helpful=taken(self.helpful, arm, np.nan),
+                human=taken(self.human, arm, np.nan),
+                attempts=taken(self.attempts, arm, np.nan),
+            )
+            for arm in ("production", "candidate")
+        }
+        return PairedRows(
+            item_id=self.item_id[places],
+            suite=self.suite[places],
+            cluster=self.cluster[places],
+            slices={name: values[places] for name, values in self.slices.items()},
+            preference=tuple(column[places] for column in self.preference)
+            or (np.full(count, "", dtype=np.str_), np.full(count, "", dtype=np.str_)),
+            **arms,
+        )
 
 
 def write_scores(path: str | Path, header: ScoresHeader, lines: Iterable[ScoreLine]) -> None:
@@ -90,7 +159,7 @@ def write_scores(path: str | Path, header: ScoresHeader, lines: Iterable[ScoreLi
     with temporary.open("w", encoding="utf-8") as file:
         file.write(header.model_dump_json(by_alias=True) + "\n")
         for line in lines:
-            file.write(line.model_dump_json() + "\n")
+            file.write(line.model_dump_json(exclude_defaults=True) + "\n")
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(target)
@@ -155,12 +224,29 @@ def make_table(header: ScoresHeader, lines: Sequence[ScoreLine], digest: str, br
         suite=np.array([line.suite for line in lines], dtype=np.str_),
         cluster=np.array([line.cluster or line.item_id for line in lines], dtype=np.str_),
         slices={name: np.array([line.slices.get(name, "") for line in lines], dtype=np.str_) for name in dimensions},
-        correct={arm: column(score.correct for score in scores) for arm, scores in arms.items()},
+        correct={arm: column(_share(score) for score in scores) for arm, scores in arms.items()},
         unsafe={arm: column(score.unsafe for score in scores) for arm, scores in arms.items()},
-        tokens={arm: column(score.tokens for score in scores) for arm, scores in arms.items()},
+        tokens={arm: column(_tokens(score) for score in scores) for arm, scores in arms.items()},
         latency_ms={arm: column(score.latency_ms for score in scores) for arm, scores in arms.items()},
         problems=(*broken, *_problems(header, lines)),
+        samples={arm: column(max(1, len(score.samples)) for score in scores) for arm, scores in arms.items()},
+        prompt_tokens={arm: column(score.prompt_tokens for score in scores) for arm, scores in arms.items()},
+        helpful={arm: column(score.helpful for score in scores) for arm, scores in arms.items()},
+        human={arm: column(score.human for score in scores) for arm, scores in arms.items()},
+        attempts={arm: column(score.attempts for score in scores) for arm, scores in arms.items()},
+        preference=tuple(
+            np.array([line.preference[order] if line.preference else "" for line in lines], dtype=np.str_)
+            for order in (0, 1)
+        ),
     )
+
+
+def _share(score: ArmScore) -> float:
+    return sum(sample.correct for sample in score.samples) / len(score.samples) if score.samples else score.correct
+
+
+def _tokens(score: ArmScore) -> float:
+    return sum(sample.tokens for sample in score.samples) / len(score.samples) if score.samples else score.tokens
 
 
 def _problems(header: ScoresHeader, lines: Sequence[ScoreLine]) -> list[str]:

@@ -5,41 +5,103 @@ The file is written before the candidate is seen; its digest is part of the verd
 
 import hashlib
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from flywheel.components.contracts.dataset import Suite
 from flywheel.components.contracts.document import Document
 
 DEFAULT = Path(__file__).with_name("gauntlet.yaml")
 
-Suite = Literal["changed", "untouched", "unseen", "safety"]
-Measure = Literal["accuracy", "negative_flips", "unsafe", "latency", "length"]
+Measure = Literal[
+    "accuracy",
+    "negative_flips",
+    "critical",
+    "helpfulness",
+    "unsafe",
+    "sycophancy",
+    "entity",
+    "attack_success",
+    "benign_pass",
+    "latency",
+    "latency_p95",
+    "length",
+    "cost",
+]
+Scale = Literal["difference", "ratio", "level"]
+
+
+@dataclass(frozen=True)
+class MeasureKind:
+    """What is fixed about a measure, whatever the spec says.
+
+    Attributes:
+        direction: Which way is better.
+        scale: What the margin is: a difference of rates, a ratio above 1, or the candidate's own rate.
+        primary: Whether a release can be asked for because of it.
+        sliced: Whether it can be asked per slice.
+    """
+
+    direction: Literal["higher", "lower"]
+    scale: Scale
+    primary: bool = False
+    sliced: bool = True
+
+
+KINDS: dict[str, MeasureKind] = {
+    "accuracy": MeasureKind("higher", "difference", primary=True),
+    "negative_flips": MeasureKind("lower", "level"),
+    "critical": MeasureKind("lower", "level", sliced=False),
+    "helpfulness": MeasureKind("higher", "difference", primary=True),
+    "unsafe": MeasureKind("lower", "level"),
+    "sycophancy": MeasureKind("lower", "difference"),
+    "entity": MeasureKind("lower", "difference"),
+    "attack_success": MeasureKind("lower", "difference"),
+    "benign_pass": MeasureKind("higher", "difference"),
+    "latency": MeasureKind("lower", "ratio", sliced=False),
+    "latency_p95": MeasureKind("lower", "ratio", sliced=False),
+    "length": MeasureKind("lower", "ratio"),
+    "cost": MeasureKind("lower", "ratio"),
+}
+
+
+class Price(Document):
+    """What tokens cost, in any currency, per million."""
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _not_free(self) -> "Price":
+        if self.input + self.output == 0:
+            raise ValueError("a price of zero compares nothing; leave the metric cost out")
+        return self
+
+
+class Prices(Document):
+    """Prices of both models."""
+
+    production: Price
+    candidate: Price
 
 
 class MetricSpec(Document):
-    """One metric.
-
-    The measure fixes direction, scale and test:
-
-    | measure | better | margin | test |
-    |---|---|---|---|
-    | accuracy | higher | loss of accuracy (difference) | paired, cluster-robust; exact when there are few flips |
-    | negative_flips | lower | share of right answers turned wrong (level) | Clopper-Pearson, effective sample |
-    | unsafe | lower | share of unsafe answers (level); no answer may be newly unsafe | Clopper-Pearson over clusters |
-    | latency | lower | median ratio of paired single requests | sign test (exact) |
-    | length | lower | ratio of mean tokens | delta method on the log scale, cluster-robust |
-    """
+    """One metric; README.md of this room tells which test belongs to which measure."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
     measure: Measure
     role: Literal["primary", "guardrail", "slice"]
+    direction: Literal["higher", "lower"]  # which way is better; must be the measure's own
     suites: tuple[Suite, ...] = Field(min_length=1)
     margin: float = Field(ge=0)
     effect: float | None = Field(default=None, gt=0, lt=1)  # primary: smallest gain worth finding, for the n needed
     alpha: float | None = Field(default=None, gt=0, lt=0.5)  # one-sided; None: the spec's
+    expected: float | None = Field(default=None, ge=0, lt=1)  # planning: share of items that differ, or rate of events
+    samples: int = Field(default=1, ge=1, le=101)  # answers per item and model
     min_items: int = Field(default=1, ge=1)  # fewer can never pass
     min_clusters: int = Field(default=2, ge=2)
     slice_by: str = ""  # role slice: the dimension whose values become metrics
@@ -48,15 +110,22 @@ class MetricSpec(Document):
 
     @model_validator(mode="after")
     def _consistent(self) -> "MetricSpec":
+        kind = KINDS[self.measure]
+        if self.direction != kind.direction:
+            raise ValueError(f"{self.name}: {kind.direction} {self.measure} is better, not {self.direction}")
         if (self.role == "slice") != bool(self.slice_by):
             raise ValueError(f"{self.name}: role slice and slice_by belong together")
-        if self.role == "primary" and (self.measure != "accuracy" or self.effect is None):
-            raise ValueError(f"{self.name}: a primary metric measures accuracy and states its smallest effect")
-        if self.role == "slice" and self.measure not in ("accuracy", "negative_flips", "unsafe"):
-            raise ValueError(f"{self.name}: slices are taken of accuracy, negative_flips or unsafe")
-        if self.measure in ("latency", "length"):
+        if self.role == "primary" and (not kind.primary or self.effect is None):
+            able = " or ".join(name for name, one in KINDS.items() if one.primary)
+            raise ValueError(f"{self.name}: a primary metric measures {able} and states its smallest effect")
+        if self.role == "slice" and not kind.sliced:
+            raise ValueError(f"{self.name}: {self.measure} cannot be taken by slice")
+        if kind.scale == "ratio":
             if self.margin <= 1:
                 raise ValueError(f"{self.name}: the margin of {self.measure} is a ratio above 1, for example 1.25")
+        elif self.measure == "critical":
+            if self.margin != 0:
+                raise ValueError(f"{self.name}: no critical case may be lost; the margin is 0")
         elif self.margin >= 1 or (self.margin == 0 and self.role != "primary"):
             raise ValueError(f"{self.name}: the margin must lie between 0 and 1, for example 0.03")
         return self
@@ -70,6 +139,9 @@ class GauntletSpec(Document):
     alpha: float = Field(gt=0, lt=0.5)  # one-sided error rate of each kind of wrong decision
     power: float = Field(gt=0.5, lt=1)  # of the whole verdict, at the n it asks for
     seed: int = 0
+    temperature: float = Field(default=0.7, gt=0, le=5)  # of suites that are answered more than once
+    underpowered: Literal["hold", "run"] = "hold"  # hold: with too few items nothing is generated
+    prices: Prices | None = None  # for the measure cost
     metrics: tuple[MetricSpec, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -81,11 +153,18 @@ class GauntletSpec(Document):
             raise ValueError("at least one metric must have the role primary: nothing could ever be promoted")
         if not any(metric.role == "guardrail" and metric.required for metric in self.metrics):
             raise ValueError("at least one required metric must have the role guardrail: nothing would be protected")
+        costly = [metric.name for metric in self.metrics if metric.measure == "cost"]
+        if costly and self.prices is None:
+            raise ValueError(f"{costly[0]}: to measure cost, give prices: {{production: ..., candidate: ...}}")
         return self
 
     def digest(self) -> str:
         """Return the SHA-256 over the meaning of the spec; comments and order of keys do not count."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def samples_of(self, suite: str) -> int:
+        """Return how often each item of a suite is answered by each model."""
+        return max((metric.samples for metric in self.metrics if suite in metric.suites), default=1)
 
     def alpha_of(self, metric: MetricSpec) -> float:
         """Return the one-sided error rate of a metric."""

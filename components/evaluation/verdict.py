@@ -13,7 +13,7 @@ from flywheel.components.contracts.verdict import Decision, MetricResult, Verdic
 from flywheel.components.evaluation.finding import Finding
 from flywheel.components.evaluation.measures import Missing, Question, answer, questions
 from flywheel.components.evaluation.scores import ScoreTable
-from flywheel.components.evaluation.spec import GauntletSpec
+from flywheel.components.evaluation.spec import KINDS, GauntletSpec, MetricSpec
 from flywheel.components.statistics.multiplicity import holm
 
 _WORST = 1e12  # stands for "no limit" in the document, where infinity is not allowed
@@ -96,7 +96,8 @@ def _result(
         return MetricResult(
             name=question.name,
             role=metric.role,
-            direction="higher" if metric.measure == "accuracy" else "lower",
+            direction=metric.direction,
+            scale=KINDS[metric.measure].scale,
             n=int(question.rows.size),
             clusters=0,
             production=None,
@@ -105,7 +106,7 @@ def _result(
             lower=None,
             upper=None,
             confidence=1 - 2 * alpha,
-            margin=metric.margin,
+            margin=_margin(metric),
             test="",
             p_value=None,
             alpha=alpha,
@@ -142,7 +143,7 @@ def _result(
         lower=max(found.lower, -_WORST),
         upper=min(found.upper, _WORST),
         confidence=1 - 2 * alpha,
-        margin=metric.margin if found.scale != "difference" else 0.0 - metric.margin,
+        margin=_margin(metric),
         test=found.test,
         p_value=found.p_safe if superior is None else superior,
         alpha=alpha,
@@ -150,6 +151,12 @@ def _result(
         n_needed=needed,
         reasons=tuple(reasons),
     )
+
+
+def _margin(metric: MetricSpec) -> float:
+    """Worst tolerated value in the metric's own scale: a loss is negative where higher is better."""
+    lost = metric.direction == "higher" and KINDS[metric.measure].scale == "difference"
+    return 0.0 - metric.margin if lost else metric.margin
 
 
 def _needed(question: Question, found: Finding, reasons: list[str]) -> int | None:

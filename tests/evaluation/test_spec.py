@@ -15,7 +15,8 @@ def changed(tmp_path: Path, **changes: object) -> Path:
 
 
 def metric(**changes: object) -> dict[str, object]:
-    return {"name": "m", "measure": "accuracy", "role": "guardrail", "suites": ["untouched"], "margin": 0.02, **changes}
+    plain = {"name": "m", "measure": "accuracy", "role": "guardrail", "direction": "higher", "suites": ["untouched"]}
+    return {**plain, "margin": 0.02, **changes}
 
 
 PRIMARY = metric(name="p", role="primary", suites=["changed"], margin=0.0, effect=0.1)
@@ -47,7 +48,12 @@ def test_digest_follows_the_meaning_and_not_the_spelling(tmp_path: Path) -> None
         ({"metrics": [metric(required=False), PRIMARY]}, "required metric"),
         ({"metrics": [metric(margn=1), PRIMARY]}, "margn"),
         ({"metrics": [metric(margin=0.0), PRIMARY]}, "between 0 and 1"),
-        ({"metrics": [metric(measure="latency", margin=0.2), PRIMARY]}, "ratio above 1"),
+        ({"metrics": [metric(measure="latency", direction="lower", margin=0.2), PRIMARY]}, "ratio above 1"),
+        ({"metrics": [metric(direction="lower"), PRIMARY]}, "higher accuracy is better, not lower"),
+        ({"metrics": [metric(measure="latency", margin=1.2), PRIMARY]}, "lower latency is better, not higher"),
+        ({"metrics": [metric(measure="critical", direction="lower"), PRIMARY]}, "no critical case may be lost"),
+        ({"metrics": [metric(measure="cost", direction="lower", margin=1.2), PRIMARY]}, "give prices"),
+        ({"metrics": [metric(), {**PRIMARY, "measure": "unsafe", "direction": "lower"}]}, "primary metric measures"),
         ({"metrics": [metric(role="slice"), PRIMARY]}, "slice_by"),
         ({"metrics": [metric(), {**PRIMARY, "effect": None}]}, "smallest effect"),
         ({"metrics": [metric(suites=["nonsense"]), PRIMARY]}, "suites"),

@@ -178,6 +178,7 @@ def test_slices_guard_what_the_average_hides(lines: Lines, header: Header, tmp_p
             "name": "by_topic",
             "measure": "accuracy",
             "role": "slice",
+            "direction": "higher",
             "suites": ["untouched"],
             "margin": 0.08,
             "slice_by": "topic",
