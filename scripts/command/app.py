@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from flywheel.scripts.command import bench, compiling, registry, run, verdict
+from flywheel.scripts.command import bench, compiling, registry, run, service, verdict
 
 app = typer.Typer(
     name="flywheel",
@@ -17,6 +17,10 @@ app.command("run")(run.run)
 app.command("world")(run.world)
 app.command("compile")(compiling.compile_pipelines)
 app.command("bench")(bench.bench)
+app.command("submit")(service.submit)
+app.command("schedule")(service.schedule)
+app.command("watch")(service.watch)
+app.command("runs")(service.list_runs)
 app.add_typer(registry.app, name="registry")
 app.add_typer(verdict.app, name="verdict")
 
