@@ -1,14 +1,16 @@
 """Mean of clustered values with a variance that does not pretend the turns of one user are independent.
 
 Source: Bell & McCaffrey (2002), Survey Methodology 28:169 (CR3, the cluster jackknife); Carter, Schnepel &
-Steigerwald (2017), Rev. Econ. Stat. 99:698 (effective number of clusters); Kish (1965), Survey Sampling (design
-effect); Miller (2024), arXiv:2411.00640 (clustered errors of LLM evaluations).
+Steigerwald (2017), Rev. Econ. Stat. 99:698 (effective number of clusters); Satterthwaite (1946), Biometrics Bull. 2:110
+(degrees of freedom from what the clusters contribute); Kish (1965), Survey Sampling (design effect); Miller (2024),
+arXiv:2411.00640 (clustered errors of LLM evaluations).
 """
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 
 from flywheel.components.statistics.checked import FloatArray, IntArray
 
@@ -29,6 +31,8 @@ class ClusterMean:
         clusters: Clusters G.
         worst_design_effect: Design effect if all values of a cluster were equal, ``sum(n_g^2) / n``.
         informative: Clusters that hold at least one value that differs from the most common one.
+        contributing: Effective number of clusters that the variance rests on, ``(sum u_g^2)^2 / sum u_g^4`` for the
+            clusters' contributions u_g: one cluster that swings everything leaves 1, whatever G is.
     """
 
     mean: float
@@ -39,6 +43,7 @@ class ClusterMean:
     clusters: int
     worst_design_effect: float
     informative: int
+    contributing: float
 
     @property
     def standard_error(self) -> float:
@@ -51,6 +56,29 @@ class ClusterMean:
         if self.informative < _FEW or self.naive_variance == 0:
             return max(1.0, self.worst_design_effect)
         return max(1.0, self.variance / self.naive_variance)
+
+    @property
+    def cautious_freedom(self) -> float:
+        """Degrees of freedom that also count what each cluster contributed, at least 1 (Satterthwaite)."""
+        return max(1.0, min(self.freedom, self.contributing))
+
+    def design_effect_limit(self, risk: float = 0.05) -> float:
+        """Upper limit of the design effect: what the variance inflation may be when few clusters have shown it.
+
+        The estimate is a variance ratio on ``cautious_freedom`` degrees of freedom; the chi-square limit is taken, and
+        never more than the worst case, in which all values of a cluster are equal.
+
+        Args:
+            risk: Chance that the truth lies above, in (0, 1).
+
+        Returns:
+            Limit, at least 1.
+        """
+        worst = max(1.0, self.worst_design_effect)
+        if self.informative < _FEW or self.naive_variance == 0:
+            return worst
+        freedom = self.cautious_freedom
+        return min(worst, self.design_effect * freedom / float(special.chdtri(freedom, 1 - risk)))
 
 
 def cluster_mean(values: FloatArray, codes: IntArray, clusters: int) -> ClusterMean:
@@ -72,7 +100,8 @@ def cluster_mean(values: FloatArray, codes: IntArray, clusters: int) -> ClusterM
     mean = float(values.mean())
     sizes = np.bincount(codes, minlength=clusters).astype(np.float64)
     sums = np.bincount(codes, weights=values - mean, minlength=clusters)
-    variance = float(((sums / (n - sizes)) ** 2).sum() * (clusters - 1) / clusters)
+    parts = (sums / (n - sizes)) ** 2
+    variance = float(parts.sum() * (clusters - 1) / clusters)
     spread = float(((values - mean) ** 2).sum())
     scale = float(np.abs(values).max())
     if spread <= (1e-12 * scale) ** 2 * n:  # rounding dust of a constant sample
@@ -88,5 +117,6 @@ def cluster_mean(values: FloatArray, codes: IntArray, clusters: int) -> ClusterM
         n=int(n),
         clusters=int(clusters),
         worst_design_effect=worst,
-        informative=len(np.unique(codes[values != common])),
+        informative=int(np.count_nonzero(np.bincount(codes[values != common], minlength=clusters))),
+        contributing=float(parts.sum() ** 2 / (parts**2).sum()) if variance else 0.0,
     )

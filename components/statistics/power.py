@@ -188,6 +188,60 @@ def users_needed_sequential(
     return math.ceil(high)
 
 
+def users_needed_fixed(
+    baseline_rate: float,
+    harm: float,
+    share: float = 0.5,
+    alpha: float = 0.05,
+    power: float = 0.8,
+    control: float | None = None,
+) -> int:
+    """Users of the traffic until ONE look by the one-sided z test finds a harm with the given power.
+
+    What a sequential rule is measured against: it may look all the time and pays for it with more users.
+
+    Args:
+        baseline_rate: Production's rate of the bad event in (0, 1).
+        harm: The candidate's true excess, positive.
+        share: Traffic share of the candidate in (0, 1).
+        alpha: One-sided error rate of the single look.
+        power: Chance that the look finds the harm.
+        control: Share of the traffic that the candidate is compared with; None: all the rest.
+
+    Returns:
+        Number of users of the whole traffic, compared or not.
+
+    Raises:
+        ValueError: If an argument is out of range, or share and control exceed the traffic.
+    """
+    fraction(share, "share")
+    rest = 1 - share if control is None else fraction(control, "control")
+    if share + rest > 1 + 1e-12:
+        raise ValueError(f"share {share} and control {rest} exceed the traffic")
+    other = fraction(fraction(baseline_rate, "baseline_rate") + fraction(harm, "harm"), "baseline_rate + harm")
+    spread = float(stats.norm.isf(fraction(alpha, "alpha")) + stats.norm.isf(1 - fraction(power, "power")))
+    variance = baseline_rate * (1 - baseline_rate) / rest + other * (1 - other) / share
+    return math.ceil(spread**2 * variance / harm**2)
+
+
+def effective_size(n_a: float, n_b: float) -> float:
+    """Effective size of a comparison of two arms, ``n_a n_b / (n_a + n_b)``: the clock of the confidence sequences.
+
+    Args:
+        n_a: Users in one arm, positive.
+        n_b: Users in the other arm, positive.
+
+    Returns:
+        Effective size: half an arm at 50:50, about the small arm at 1:99.
+
+    Raises:
+        ValueError: If an arm has no users.
+    """
+    if not (n_a > 0 and n_b > 0 and math.isfinite(n_a + n_b)):
+        raise ValueError(f"both arms need users, got {n_a} and {n_b}")
+    return n_a * n_b / (n_a + n_b)
+
+
 def canary_days(
     users_per_day: float,
     share: float,
@@ -196,6 +250,7 @@ def canary_days(
     alpha: float = 0.05,
     power: float = 0.8,
     looks: int = 1,
+    maturity_days: float = 0.0,
 ) -> float:
     """Days until a canary of a truly equal candidate has its verdict with the given power.
 
@@ -207,6 +262,7 @@ def canary_days(
         alpha: One-sided error rate over all looks; divide it by the number of guardrails first.
         power: Chance that the verdict has come by then.
         looks: Looks a day, evenly spaced; the verdict comes at a look.
+        maturity_days: Days until a user counts, because feedback comes late; the last user needed waits that long.
 
     Returns:
         Days, a multiple of ``1 / looks``.
@@ -217,8 +273,10 @@ def canary_days(
     if not (users_per_day > 0 and math.isfinite(users_per_day)):
         raise ValueError(f"users_per_day must be positive and finite, got {users_per_day}")
     count(looks, "looks", least=1)
+    if not (maturity_days >= 0 and math.isfinite(maturity_days)):
+        raise ValueError(f"maturity_days must be finite and not negative, got {maturity_days}")
     users = users_needed_sequential(baseline_rate, margin, share, alpha, power)
-    return math.ceil(users / users_per_day * looks) / looks
+    return math.ceil((users / users_per_day + maturity_days) * looks) / looks
 
 
 def _needed(variance: float, margin: float, difference: float, alpha: float, power: float, inflation: float) -> int:

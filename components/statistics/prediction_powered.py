@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from flywheel.components.statistics.checked import FloatArray, cluster_codes, fraction, pair, sample
+from flywheel.components.statistics.binomial_bounds import lower_bound, upper_bound
+from flywheel.components.statistics.checked import FloatArray, IntArray, cluster_codes, fraction, pair, sample
 from flywheel.components.statistics.cluster_mean import cluster_mean
 from flywheel.components.statistics.interval import Interval
 from flywheel.components.statistics.paired_clusters import Clusters
+
+Rate = tuple[float | None, Interval | None]
 
 MIN_HUMAN = 10
 """Fewest human labels that allow a correction at all."""
@@ -39,6 +42,8 @@ class PPIResult:
         n_human: Answers (or pairs) labelled by humans.
         n_judged: Answers (or pairs) with the judge only.
         freedom: Degrees of freedom for Student's t.
+        judge_tpr_interval: Interval of the true positive rate at the same confidence; None when the rate is.
+        judge_fpr_interval: Interval of the false positive rate; None when the rate is.
     """
 
     estimate: float
@@ -50,6 +55,8 @@ class PPIResult:
     n_human: int
     n_judged: int
     freedom: float
+    judge_tpr_interval: Interval | None = None
+    judge_fpr_interval: Interval | None = None
 
 
 def ppi_mean(
@@ -86,7 +93,7 @@ def ppi_mean(
         confidence,
         (clusters_unlabelled, clusters_labelled),
         limits=(0.0, 1.0),
-        rates=_error_rates(judge, human),
+        rates=_error_rates(judge, human, clusters_labelled, confidence),
     )
 
 
@@ -121,6 +128,7 @@ def ppi_paired_difference(
     if candidate[0].size != production[0].size:
         raise ValueError(f"labelled pairs differ in length: {candidate[0].size} and {production[0].size}")
     judge, human = (np.concatenate(scores) for scores in zip(candidate, production, strict=True))
+    codes, _ = cluster_codes(clusters_labelled, candidate[0].size)
     return _ppi(
         wide[0] - wide[1],
         candidate[0] - production[0],
@@ -128,7 +136,7 @@ def ppi_paired_difference(
         confidence,
         (clusters_unlabelled, clusters_labelled),
         limits=(-1.0, 1.0),
-        rates=_error_rates(judge, human),
+        rates=_error_rates(judge, human, np.tile(codes, 2), confidence),  # both answers to a prompt hang together
     )
 
 
@@ -149,6 +157,18 @@ def ppi_noninferiority_p(difference: PPIResult, margin: float) -> float:
     return float(stats.t.sf(statistic, difference.freedom))
 
 
+def ppi_superiority_p(difference: PPIResult) -> float:
+    """One-sided p-value of "the human score of the candidate is above production's".
+
+    Args:
+        difference: Result of ``ppi_paired_difference``.
+
+    Returns:
+        p-value; small means better.
+    """
+    return float(stats.t.sf(difference.estimate / difference.standard_error, difference.freedom))
+
+
 def _ppi(
     wide: FloatArray,
     judge: FloatArray,
@@ -156,7 +176,7 @@ def _ppi(
     confidence: float,
     clusters: tuple[Clusters, Clusters],
     limits: tuple[float, float],
-    rates: tuple[float | None, float | None],
+    rates: tuple[Rate, Rate],
 ) -> PPIResult:
     fraction(confidence, "confidence")
     wide_codes, wide_total = cluster_codes(clusters[0], wide.size)
@@ -174,7 +194,19 @@ def _ppi(
     half = float(stats.t.isf((1 - confidence) / 2, labelled.freedom)) * error
     estimate = min(max(estimate, limits[0]), limits[1])
     interval = Interval(max(limits[0], estimate - half), min(limits[1], estimate + half), float(confidence))
-    return PPIResult(estimate, interval, error, lam, rates[0], rates[1], int(n), int(many), labelled.freedom)
+    return PPIResult(
+        estimate=estimate,
+        interval=interval,
+        standard_error=error,
+        lam=lam,
+        judge_tpr=rates[0][0],
+        judge_fpr=rates[1][0],
+        n_human=int(n),
+        n_judged=int(many),
+        freedom=labelled.freedom,
+        judge_tpr_interval=rates[0][1],
+        judge_fpr_interval=rates[1][1],
+    )
 
 
 def _labelled(judge: ArrayLike, human: ArrayLike, judge_name: str, human_name: str) -> tuple[FloatArray, FloatArray]:
@@ -184,9 +216,35 @@ def _labelled(judge: ArrayLike, human: ArrayLike, judge_name: str, human_name: s
     return pair(sample(judge, judge_name, 0, 1), sample(labels, human_name, 0, 1))
 
 
-def _error_rates(judge: FloatArray, human: FloatArray) -> tuple[float | None, float | None]:
+def _error_rates(judge: FloatArray, human: FloatArray, clusters: Clusters, confidence: float) -> tuple[Rate, Rate]:
+    """True and false positive rate of the judge with exact intervals on the effective sample."""
     if not np.isin(human, (0, 1)).all():
+        return (None, None), (None, None)
+    codes, _ = cluster_codes(clusters, human.size)
+    says_good = (judge >= 0.5).astype(np.float64)
+    return (
+        _rate(says_good[human == 1], codes[human == 1], confidence),
+        _rate(says_good[human == 0], codes[human == 0], confidence),
+    )
+
+
+def _rate(events: FloatArray, codes: IntArray, confidence: float) -> Rate:
+    """Share of events; its Clopper-Pearson interval on ``n`` over the worst design effect, rounded outwards."""
+    if not events.size:
         return None, None
-    says_good = judge >= 0.5
-    good, bad = says_good[human == 1], says_good[human == 0]
-    return (float(good.mean()) if good.size else None, float(bad.mean()) if bad.size else None)
+    sizes = np.bincount(codes).astype(np.float64)
+    deff = max(1.0, float((sizes**2).sum() / events.size))
+    size = max(1, math.floor(events.size / deff + 1e-9))
+    few, many = (min(size, edge(float(events.sum()) / deff)) for edge in (_floor, _ceil))
+    tail = (1 + confidence) / 2
+    rate = float(events.mean())
+    interval = Interval(min(rate, lower_bound(few, size, tail)), max(rate, upper_bound(many, size, tail)), confidence)
+    return rate, interval
+
+
+def _floor(value: float) -> int:
+    return math.floor(value + 1e-9)
+
+
+def _ceil(value: float) -> int:
+    return math.ceil(value - 1e-9)

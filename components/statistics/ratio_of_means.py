@@ -9,10 +9,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from flywheel.components.statistics.checked import FloatArray, cluster_codes, count, fraction, pair
+from flywheel.components.statistics.checked import FloatArray, IntArray, cluster_codes, count, fraction, pair
 from flywheel.components.statistics.cluster_mean import ClusterMean, cluster_mean
 from flywheel.components.statistics.interval import Interval
 from flywheel.components.statistics.paired_clusters import Clusters
@@ -21,7 +21,7 @@ _BEYOND = 5
 """Items that must lie beyond the quantile, on its rarer side, for the bootstrap to mean anything."""
 
 _CELLS = 4_000_000
-"""Largest block of resampled weights held in memory at once."""
+"""Largest block of resampled cluster weights held in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -153,23 +153,8 @@ def paired_quantile_difference(
             beyond the quantile (100 items for the p95), production's quantile is zero, or there are fewer than two
             clusters.
     """
-    first, second = pair(candidate, production, low=0)
-    codes, total = cluster_codes(clusters, first.size)
-    fraction(q, "q")
     fraction(confidence, "confidence")
-    count(resamples, "resamples", least=100)
-    needed = math.ceil(_BEYOND / min(q, 1 - q) - 1e-9)
-    if first.size < needed:
-        raise ValueError(f"the {q} quantile needs at least {needed} items, got {first.size}")
-    arms = [(np.sort(arm), codes[np.argsort(arm, kind="stable")]) for arm in (first, second)]
-    here = [float(_weighted_quantile(values, np.ones((1, values.size)), q)[0]) for values, _ in arms]
-    rng = np.random.default_rng(seed)
-    blocks: list[FloatArray] = []
-    block = max(1, _CELLS // first.size)
-    for start in range(0, resamples, block):
-        weights = rng.multinomial(total, np.full(total, 1 / total), size=min(block, resamples - start))
-        blocks.append(np.stack([_weighted_quantile(values, weights[:, order], q) for values, order in arms]))
-    draws = np.concatenate(blocks, axis=1)
+    here, draws, total = _quantile_draws(candidate, production, q, clusters, resamples, seed)
     if here[1] == 0 or draws[1].min() == 0:
         raise ValueError(f"production's {q} quantile is zero (or is in a resample), so the ratio has no meaning")
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
@@ -183,9 +168,100 @@ def paired_quantile_difference(
         ratio_interval=Interval(ratio[0], ratio[1], float(confidence)),
         difference=here[0] - here[1],
         difference_interval=Interval(difference[0], difference[1], float(confidence)),
-        n=int(first.size),
+        n=int(np.size(candidate)),
         clusters=int(total),
     )
+
+
+def quantile_noninferiority_p(
+    candidate: ArrayLike,
+    production: ArrayLike,
+    q: float = 0.95,
+    clusters: Clusters = None,
+    max_ratio: float = 1.1,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> float:
+    """One-sided p-value of "the candidate's quantile is below ``max_ratio`` times production's".
+
+    H0: ``Q_candidate(q) / Q_production(q) >= max_ratio``, smaller is better: the share of resamples (whole clusters)
+    in which the candidate's quantile is not below ``max_ratio`` times production's, the percentile bootstrap inverted.
+    The resampled exceedance is compared, so a production quantile of zero needs no special case.
+
+    Args:
+        candidate: Candidate's values, not negative, shape (n,).
+        production: Production's values on the same items, shape (n,).
+        q: Probability of the quantile in (0, 1).
+        clusters: Cluster label of each item, shape (n,); None makes every item its own cluster.
+        max_ratio: Largest tolerable ratio, for example 1.1 for 10% slower.
+        resamples: Bootstrap resamples, at least 100; the p-value is never below ``1 / (resamples + 1)``.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        p-value; small means non-inferior.
+
+    Raises:
+        ValueError: As ``paired_quantile_difference``, or if ``max_ratio`` is not positive and finite.
+    """
+    if not (max_ratio > 0 and math.isfinite(max_ratio)):
+        raise ValueError(f"max_ratio must be positive and finite, got {max_ratio}")
+    _, draws, _ = _quantile_draws(candidate, production, q, clusters, resamples, seed)
+    return float(((draws[0] >= max_ratio * draws[1]).sum() + 1) / (draws.shape[1] + 1))
+
+
+def _quantile_draws(
+    candidate: ArrayLike, production: ArrayLike, q: float, clusters: Clusters, resamples: int, seed: int
+) -> tuple[list[float], FloatArray, int]:
+    """Quantiles of (candidate, production), their bootstrap draws of shape (2, resamples), and the clusters."""
+    first, second = pair(candidate, production, low=0)
+    codes, total = cluster_codes(clusters, first.size)
+    fraction(q, "q")
+    count(resamples, "resamples", least=100)
+    needed = math.ceil(_BEYOND / min(q, 1 - q) - 1e-9)
+    if first.size < needed:
+        raise ValueError(f"the {q} quantile needs at least {needed} items, got {first.size}")
+    arms = [_Ordered(arm, codes, total, q) for arm in (first, second)]
+    rng = np.random.default_rng(seed)
+    blocks: list[FloatArray] = []
+    block = max(1, _CELLS // total)
+    for start in range(0, resamples, block):
+        weights = rng.multinomial(total, np.full(total, 1 / total), size=min(block, resamples - start))
+        blocks.append(np.stack([arm.quantile(weights, q) for arm in arms]))
+    here = [float(arm.quantile(np.ones((1, total), dtype=np.int64), q)[0]) for arm in arms]
+    return here, np.concatenate(blocks, axis=1), total
+
+
+class _Ordered:
+    """One arm's values in order, for quantiles under many weightings of the clusters.
+
+    Only items whose rank can be the quantile's in some resample are kept one by one; those surely below it enter by
+    their number per cluster. A resample that falls outside (it never should) is looked up among all items.
+    """
+
+    def __init__(self, values: FloatArray, codes: IntArray, total: int, q: float) -> None:
+        order = np.argsort(values, kind="stable")
+        self._values, self._codes, self._total = values[order], codes[order], total
+        self._sizes = np.bincount(codes, minlength=total).astype(np.float64)
+        n = values.size
+        beyond = np.bincount(self._codes[math.ceil(q * n) - 1 :], minlength=total)
+        spread = math.sqrt(float(((beyond - (1 - q) * self._sizes) ** 2).sum()))
+        reach = math.ceil(8 * spread) + 10
+        self._start = max(0, math.floor(q * n) - reach)
+        self._stop = min(n, math.ceil(q * n) + reach)
+        self._below = np.bincount(self._codes[: self._start], minlength=total).astype(np.float64)
+
+    def quantile(self, weights: NDArray[np.int64], q: float) -> FloatArray:
+        """Smallest value whose cumulated weight reaches ``q``; weights of the clusters, shape (r, G)."""
+        goal = q * (weights @ self._sizes) - 1e-9
+        mass = weights[:, self._codes[self._start : self._stop]].cumsum(axis=1, dtype=np.float64)
+        mass += (weights @ self._below)[:, None]
+        place = self._start + (mass < goal[:, None]).sum(axis=1)
+        result = self._values[np.minimum(place, self._values.size - 1)]
+        outside = np.flatnonzero((place == self._start) | (place >= self._stop))
+        for row in outside:
+            cumulated = np.cumsum(weights[row, self._codes], dtype=np.float64)
+            result[row] = self._values[np.searchsorted(cumulated, goal[row])]
+        return np.asarray(result)
 
 
 def _log_ratio(candidate: ArrayLike, production: ArrayLike, clusters: Clusters) -> tuple[float, ClusterMean]:
@@ -198,9 +274,3 @@ def _log_ratio(candidate: ArrayLike, production: ArrayLike, clusters: Clusters) 
     if np.abs(influence).max() < 1e-12:  # proportional samples: what is left is rounding
         influence = np.zeros_like(influence)
     return math.log(first.mean() / second.mean()), cluster_mean(influence, codes, total)
-
-
-def _weighted_quantile(ordered: FloatArray, weights: np.ndarray, q: float) -> FloatArray:
-    """Smallest value whose cumulated weight reaches ``q``; weights (r, n) belong to the n ordered values."""
-    mass = np.cumsum(weights, axis=1, dtype=np.float64)
-    return ordered[(mass < q * mass[:, -1:] - 1e-9).sum(axis=1)]

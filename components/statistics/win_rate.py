@@ -15,7 +15,7 @@ from flywheel.components.statistics.checked import FloatArray, cluster_codes, fr
 from flywheel.components.statistics.cluster_mean import cluster_mean
 from flywheel.components.statistics.interval import Interval
 from flywheel.components.statistics.paired_binary import score_limits
-from flywheel.components.statistics.paired_clusters import Clusters, sign_flip_p
+from flywheel.components.statistics.paired_clusters import Clusters, cluster_noninferiority_p, sign_flip_p
 
 _SCORES = {"candidate": 1.0, "tie": 0.0, "production": -1.0}
 
@@ -106,6 +106,34 @@ def win_rate_superiority_p(
         ValueError: As ``win_rate``.
     """
     return sign_flip_p(_outcomes(first, swapped), clusters, "greater", permutations, seed)
+
+
+def win_rate_noninferiority_p(
+    first: Sequence[str], swapped: Sequence[str], clusters: Clusters = None, margin: float = 0.05
+) -> float:
+    """One-sided p-value of "the win rate is above one half minus the margin", ties as half a win.
+
+    H0: ``win rate <= 0.5 - margin``. The win rate minus one half is half the mean of +1 (won), 0 (tie) and -1 (lost),
+    so this is the clustered non-inferiority test of right-or-wrong outcomes at twice the margin, with its guards for
+    few informative clusters (`paired_clusters.cluster_noninferiority_p`).
+
+    Args:
+        first: Verdicts with the candidate's answer shown first, as in ``win_rate``.
+        swapped: Verdicts with production's answer shown first.
+        clusters: Cluster label of each pair; None makes every pair its own cluster.
+        margin: Largest tolerable shortfall of the win rate below one half, in (0, 0.5).
+
+    Returns:
+        p-value; small means non-inferior.
+
+    Raises:
+        ValueError: As ``win_rate``, or if the margin is out of range.
+    """
+    if not 0 < margin < 0.5:
+        raise ValueError(f"margin must lie in (0, 0.5), got {margin}")
+    outcome = _outcomes(first, swapped)
+    won, lost = (outcome > 0).astype(np.float64), (outcome < 0).astype(np.float64)
+    return cluster_noninferiority_p(won, lost, clusters, 2 * margin)
 
 
 def _outcomes(first: Sequence[str], swapped: Sequence[str]) -> FloatArray:

@@ -7,8 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from flywheel.components.statistics.paired_binary import noninferiority_p
-from flywheel.components.statistics.paired_clusters import cluster_difference, cluster_noninferiority_p, sign_flip_p
+from flywheel.components.statistics.checked import cluster_codes
+from flywheel.components.statistics.cluster_mean import cluster_mean
+from flywheel.components.statistics.paired_binary import mcnemar_exact, noninferiority_p
+from flywheel.components.statistics.paired_clusters import (
+    cluster_difference,
+    cluster_noninferiority_p,
+    cluster_superiority_p,
+    sign_flip_p,
+)
 
 
 def clustered(seed, users=40, most=6, shift=0.0):
@@ -173,3 +180,65 @@ def test_a_wider_margin_is_easier(seed, margin, factor):
 def test_bad_input_raises(call):
     with pytest.raises(ValueError, match="must|needs|differ|holds"):
         call()
+
+
+@pytest.mark.parametrize(("shift", "margin"), [(-0.05, 0.1), (-0.02, 0.06), (0.0, 0.05), (0.0, 0.09)])
+def test_bootstrap_p_value_is_where_the_bca_limit_turns(shift, margin):
+    """The p-value is the alpha at which the one-sided BCa limit touches the margin."""
+    candidate, production, who = clustered(21, users=60, shift=shift)
+    p = cluster_noninferiority_p(candidate, production, who, margin, "bootstrap", resamples=4000, seed=3)
+    assert 0.002 < p < 0.49
+    interval = cluster_difference(candidate, production, who, 1 - 2 * p, "bootstrap", resamples=4000, seed=3).interval
+    assert interval.lower == pytest.approx(-margin, abs=0.01)
+
+
+def test_bootstrap_and_delta_agree_on_many_clusters():
+    candidate, production, who = clustered(22, users=400, shift=0.03)
+    for test in (lambda method: cluster_superiority_p(candidate, production, who, method),
+                 lambda method: cluster_noninferiority_p(candidate, production, who, 0.02, method)):  # fmt: skip
+        delta, bootstrap = test("delta"), test("bootstrap")
+        assert 0.0005 < delta < 0.4
+        assert bootstrap == pytest.approx(delta, abs=0.02)
+
+
+def test_superiority_of_independent_outcomes_is_mcnemars():
+    rng = np.random.default_rng(23)
+    candidate, production = rng.integers(2, size=80), rng.integers(2, size=80)
+    b, c = int((candidate < production).sum()), int((candidate > production).sum())
+    assert cluster_superiority_p(candidate, production) == mcnemar_exact(b, c, "greater")
+
+
+def test_one_user_with_many_gains_proves_nothing():
+    """Forty gains of one user count once; spread over forty users they are evidence."""
+    production = np.zeros(400)
+    candidate = np.concatenate([np.ones(40), np.zeros(360)])
+    one = np.concatenate([np.zeros(40, dtype=int), np.arange(1, 361)])
+    assert cluster_superiority_p(candidate, production, one) > 0.1
+    assert cluster_superiority_p(candidate, production, np.repeat(np.arange(200), 2)) < 1e-4
+
+
+def test_superiority_without_variation():
+    same = np.full(20, 0.5)
+    assert cluster_superiority_p(same, same) == 1.0
+    assert cluster_superiority_p(same + 0.1, same) == pytest.approx(0.5**20)
+    assert cluster_superiority_p(same - 0.1, same) == 1.0
+
+
+def test_design_effect_limit_lies_between_estimate_and_worst_case():
+    rng = np.random.default_rng(24)
+    who = np.repeat(np.arange(80), 6)
+    codes, total = cluster_codes(who, who.size)
+    habit = rng.random(80)[who]
+    mean = cluster_mean((rng.random(who.size) < 0.2 + 0.5 * habit).astype(float), codes, total)
+    assert mean.design_effect < mean.design_effect_limit() < mean.worst_design_effect == 6
+    assert mean.design_effect_limit(0.01) > mean.design_effect_limit(0.2)
+    constant = cluster_mean(np.zeros(who.size), codes, total)
+    assert constant.design_effect_limit() == 6 and constant.contributing == 0
+
+
+def test_few_contributing_clusters_leave_few_degrees_of_freedom():
+    values = np.zeros(100)
+    values[:10] = 1.0
+    codes, total = cluster_codes(np.arange(100) // 10, 100)
+    mean = cluster_mean(values, codes, total)
+    assert mean.contributing < 2 and mean.cautious_freedom < 2 < mean.freedom

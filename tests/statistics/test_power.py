@@ -9,9 +9,11 @@ from statsmodels.stats.power import normal_sample_size_one_tail
 from flywheel.components.statistics.power import (
     canary_days,
     design_effect,
+    effective_size,
     extra_items_needed,
     paired_items_needed,
     unpaired_items_needed,
+    users_needed_fixed,
     users_needed_sequential,
 )
 
@@ -81,6 +83,24 @@ def test_canary_days_are_looks():
     hourly = canary_days(1000, 0.1, 0.05, 0.01, looks=24)
     assert users / 1000 <= hourly <= users / 1000 + 1 / 24 + 1e-9
     assert canary_days(1000, 0.01, 0.05, 0.01) > canary_days(1000, 0.1, 0.05, 0.01)
+    late = canary_days(1000, 0.1, 0.05, 0.01, looks=24, maturity_days=2.5)
+    assert late == pytest.approx(hourly + 2.5)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.5])
+def test_fixed_users_match_statsmodels(share):
+    """Traffic whose candidate's part is what statsmodels asks for two arms of this ratio and its unpooled variance."""
+    users = users_needed_fixed(0.05, 0.015, share, alpha=0.05)
+    ratio = (1 - share) / share
+    spread = math.sqrt(0.065 * 0.935 + 0.05 * 0.95 / ratio)
+    candidate = normal_sample_size_one_tail(0.015, 0.8, 0.05, std_null=spread, std_alternative=spread)
+    assert users == pytest.approx(candidate / share, abs=1)
+
+
+def test_a_smaller_control_needs_more_users_and_watching_costs_some():
+    whole, half = users_needed_fixed(0.05, 0.015, 0.1), users_needed_fixed(0.05, 0.015, 0.1, control=0.5)
+    assert whole < half < 1.2 * whole
+    assert effective_size(10, 90) == 9 and effective_size(50, 50) == 25
 
 
 @pytest.mark.parametrize(
@@ -107,8 +127,13 @@ def test_canary_days_are_looks():
         lambda: users_needed_sequential(0.05, 0.01, share=0),
         lambda: canary_days(0, 0.5, 0.05, 0.01),
         lambda: canary_days(10, 0.5, 0.05, 0.01, looks=0),
+        lambda: canary_days(10, 0.5, 0.05, 0.01, maturity_days=-1),
+        lambda: users_needed_fixed(0.05, 0.015, 0.6, control=0.5),
+        lambda: users_needed_fixed(0.99, 0.015, 0.1),
+        lambda: users_needed_fixed(0.05, 0, 0.1),
+        lambda: effective_size(0, 5),
     ],
 )
 def test_bad_input_raises(call):
-    with pytest.raises(ValueError, match="must|needs|margin|exceed|impossible"):
+    with pytest.raises(ValueError, match="must|need|margin|exceed|impossible"):
         call()

@@ -3,7 +3,13 @@ import math
 import numpy as np
 import pytest
 
-from flywheel.components.statistics.prediction_powered import ppi_mean, ppi_noninferiority_p, ppi_paired_difference
+from flywheel.components.statistics.binomial_bounds import clopper_pearson
+from flywheel.components.statistics.prediction_powered import (
+    ppi_mean,
+    ppi_noninferiority_p,
+    ppi_paired_difference,
+    ppi_superiority_p,
+)
 
 
 def world(seed, n_judge=2000, n_human=150, good=0.7, tpr=0.92, fpr=0.35):
@@ -44,10 +50,23 @@ def test_error_rates_are_reported():
     assert result.judge_tpr == pytest.approx(5 / 6)
     assert result.judge_fpr == pytest.approx(1 / 4)
     assert (result.n_human, result.n_judged) == (10, 3)
+    assert result.judge_tpr_interval == clopper_pearson(5, 6)
+    assert result.judge_fpr_interval == clopper_pearson(1, 4)
+
+
+def test_error_rate_intervals_count_users_and_pairs_not_answers():
+    """Labels of few users, and the two answers to a prompt, are no more evidence about the judge than the users are."""
+    wide, judge, human = world(7, 300, 80)
+    single = ppi_mean(wide, judge, human).judge_tpr_interval
+    users = ppi_mean(wide, judge, human, clusters_labelled=np.arange(80) // 8).judge_tpr_interval
+    assert users.lower < single.lower and users.upper > single.upper
+    paired = ppi_paired_difference((wide, wide), (judge, judge), (human, human))
+    assert paired.judge_tpr_interval == single
 
 
 def test_error_rates_without_both_kinds_or_with_graded_labels_are_none():
     assert ppi_mean([1, 0], [1.0] * 10, [1.0] * 10).judge_fpr is None
+    assert ppi_mean([1, 0], [1.0] * 10, [1.0] * 10).judge_fpr_interval is None
     assert ppi_mean([1, 0], np.linspace(0, 1, 10), np.linspace(0.2, 0.8, 10)).judge_tpr is None
 
 
@@ -86,6 +105,8 @@ def test_paired_difference_of_equal_arms_is_zero_and_of_a_worse_one_negative():
     assert worse.interval.upper < 0
     assert ppi_noninferiority_p(worse, 0.05) > 0.9
     assert ppi_noninferiority_p(same, 0.1) < 0.01
+    assert ppi_superiority_p(worse) > 0.9 and ppi_superiority_p(same) == 0.5
+    assert ppi_superiority_p(ppi_paired_difference((wide, broken_wide), (judge, broken_judge), (human, broken))) < 0.01
 
 
 def test_no_human_labels_no_number():

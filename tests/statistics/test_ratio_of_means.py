@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from flywheel.components.statistics.ratio_of_means import (
     paired_log_ratio,
     paired_quantile_difference,
+    quantile_noninferiority_p,
     ratio_noninferiority_p,
 )
 
@@ -117,3 +118,43 @@ def test_seed_decides_the_bootstrap():
 def test_bad_input_raises(call):
     with pytest.raises(ValueError, match="must|needs|ratio|holds"):
         call()
+
+
+def test_quantile_p_value_is_where_the_limit_of_the_ratio_turns():
+    candidate, production = latencies(11, n=400, factor=1.05)
+    result = paired_quantile_difference(candidate, production, confidence=0.8, resamples=1999)
+    p = quantile_noninferiority_p(candidate, production, max_ratio=result.ratio_interval.upper, resamples=1999)
+    assert p == pytest.approx(0.1, abs=0.01)
+
+
+def test_quantile_noninferiority_follows_the_evidence():
+    candidate, production = latencies(12, n=400)
+    assert quantile_noninferiority_p(candidate, production, max_ratio=1.5) == 1 / 2001
+    assert quantile_noninferiority_p(1.5 * candidate, production, max_ratio=1.2) > 0.9
+    assert quantile_noninferiority_p(np.zeros(400), np.zeros(400)) == 1.0  # nothing was measured: never a pass
+
+
+@pytest.mark.parametrize(("n", "users"), [(100, 100), (240, 60), (400, 30)])
+def test_bootstrap_quantiles_are_those_of_the_resampled_items(n, users):
+    """Against drawing whole users one by one, the slow way, with the same seed."""
+    rng = np.random.default_rng(n)
+    who = np.concatenate([np.arange(users), rng.integers(users, size=n - users)])
+    candidate, production = rng.lognormal(size=n), rng.lognormal(size=n)
+    result = paired_quantile_difference(candidate, production, 0.9, who, 0.9, resamples=200, seed=5)
+    weights = np.random.default_rng(5).multinomial(users, np.full(users, 1 / users), size=200)
+    ratios = []
+    for row in weights:
+        drawn = np.repeat(np.arange(n), row[who])
+        ends = [np.quantile(arm[drawn], 0.9, method="inverted_cdf") for arm in (candidate, production)]
+        ratios.append(ends[0] / ends[1])
+    expected = np.quantile(ratios, [0.05, 0.95])
+    assert (result.ratio_interval.lower, result.ratio_interval.upper) == pytest.approx(tuple(expected))
+
+
+def test_quantile_noninferiority_refuses_bad_input():
+    candidate, production = latencies(13)
+    for ratio in (0, -1, math.inf, math.nan):
+        with pytest.raises(ValueError, match="max_ratio"):
+            quantile_noninferiority_p(candidate, production, max_ratio=ratio)
+    with pytest.raises(ValueError, match="needs at least 100 items"):
+        quantile_noninferiority_p(candidate[:50], production[:50])

@@ -50,6 +50,33 @@ def test_the_room_itself_imports_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
+def test_every_module_is_importable_alone_with_numpy_and_scipy_only(tmp_path):
+    """In a process whose path holds numpy, scipy, this room and nothing else; each module in a fresh interpreter state."""
+    packages = Path(np.__file__).parent.parent
+    for name in ("numpy", "numpy.libs", "scipy", "scipy.libs"):
+        if (packages / name).exists():  # the libs folders exist in wheels only
+            (tmp_path / name).symlink_to(packages / name)
+    (tmp_path / "flywheel" / "components").mkdir(parents=True)
+    (tmp_path / "flywheel" / "components" / "statistics").symlink_to(ROOM)
+    code = """
+import importlib, sys
+sys.path = [path for path in sys.path if "site-packages" not in path and "dist-packages" not in path] + [sys.argv[1]]
+for name in sys.argv[2:]:
+    for known in [known for known in sys.modules if known.startswith("flywheel")]:
+        del sys.modules[known]
+    importlib.import_module(f"flywheel.components.statistics.{name}")
+try:
+    import pydantic
+except ModuleNotFoundError:
+    print("alone")
+"""
+    process = subprocess.run(
+        [sys.executable, "-S", "-P", "-c", code, str(tmp_path), *MODULES],
+        capture_output=True, text=True, check=False, cwd=tmp_path, env={"PYTHONDONTWRITEBYTECODE": "1"},
+    )  # fmt: skip
+    assert process.stdout == "alone\n", process.stderr
+
+
 def test_results_survive_json():
     rng = np.random.default_rng(0)
     a, b, who = rng.random(200), rng.random(200), np.arange(200) // 2

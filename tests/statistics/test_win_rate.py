@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from flywheel.components.statistics.paired_binary import tango_interval
-from flywheel.components.statistics.win_rate import win_rate, win_rate_superiority_p
+from flywheel.components.statistics.paired_binary import noninferiority_p, tango_interval
+from flywheel.components.statistics.win_rate import win_rate, win_rate_noninferiority_p, win_rate_superiority_p
 
 WORDS = np.array(["candidate", "tie", "production"])
 
@@ -78,3 +78,24 @@ def test_superiority_follows_the_preference():
 def test_bad_input_raises(first, swapped, clusters):
     with pytest.raises(ValueError, match="verdicts|clusters"):
         win_rate(first, swapped, clusters)
+
+
+def test_noninferiority_of_independent_pairs_is_the_paired_test_at_twice_the_margin():
+    first, swapped = judged(6, n=40, good=0.4)
+    result = win_rate(first, swapped)
+    exact = noninferiority_p(result.losses, result.wins, 40, 0.3)
+    assert win_rate_noninferiority_p(first, swapped, margin=0.15) == pytest.approx(exact, abs=0.03)
+
+
+def test_noninferiority_follows_the_evidence():
+    even, worse = judged(7, n=1500, good=0.4), judged(7, n=1500, good=0.25)
+    assert win_rate_noninferiority_p(*even, margin=0.05) < 0.01
+    assert win_rate_noninferiority_p(*worse, margin=0.05) > 0.9
+    users = np.arange(1500) // 300
+    assert win_rate_noninferiority_p(*even, users, 0.05) > win_rate_noninferiority_p(*even, margin=0.05)
+
+
+@pytest.mark.parametrize("margin", [0, 0.5, -0.1, float("nan")])
+def test_noninferiority_needs_a_margin(margin):
+    with pytest.raises(ValueError, match="margin must lie"):
+        win_rate_noninferiority_p(["tie"] * 9, ["tie"] * 9, margin=margin)
