@@ -28,10 +28,11 @@ from flywheel.components.statistics.paired_clusters import sign_flip_p
 from flywheel.components.statistics.power import paired_items_needed
 
 Column = NDArray[np.float64]
+Labels = NDArray[np.str_] | NDArray[np.int64]
 
 _PERMUTED_CLUSTERS = 2000  # beyond, the t test alone is as good and much faster
 _TINY = 1e-9
-_STEPS = 12
+_GRAINS = 32  # the limit is found to this part of the half-width
 
 TEST = "paired, cluster-robust t and exact over clusters (Bell & McCaffrey 2002; Hsueh, Liu & Chen 2001)"
 
@@ -39,7 +40,7 @@ TEST = "paired, cluster-robust t and exact over clusters (Bell & McCaffrey 2002;
 def compare(
     candidate: Column,
     production: Column,
-    clusters: NDArray[np.str_],
+    clusters: Labels,
     margin: float,
     levels: Levels,
     effect: float | None,
@@ -129,10 +130,18 @@ def _limits(mean: ClusterMean, b: int, c: int, margin: float, p_safe: float, alp
     gain = min(mean.mean - half, score_lower)
     if gain > 0 and _safety(mean, b, c, _TINY) <= alpha:
         return gain, upper
-    # The largest loss that cannot be ruled out, by bisection on the margin, rounded outwards.
+    # The largest loss that cannot be ruled out, rounded outwards. No margin within the t limit is safe, so the search
+    # starts there; the verdict's own margin is an end of the bracket, so that both say the same.
     edge = max(margin, _TINY)
-    low, high = (_TINY, edge) if p_safe <= alpha else (edge, 1 - _TINY)
-    for _ in range(_STEPS):
+    low, high = max(_TINY, half - mean.mean), 1 - _TINY
+    low, high = (min(low, edge), edge) if p_safe <= alpha else (max(low, edge), high)
+    step = grain = max(half, 1 / mean.n)
+    while low + step < high:
+        if _safety(mean, b, c, low + step) <= alpha:
+            high = low + step
+        else:
+            low, step = low + step, 2 * step
+    while high - low > grain / _GRAINS:
         middle = (low + high) / 2
         if _safety(mean, b, c, middle) <= alpha:
             high = middle

@@ -14,13 +14,12 @@ from flywheel.components.statistics.cluster_mean import cluster_mean
 from flywheel.components.statistics.paired_binary import mcnemar_exact
 
 Column = NDArray[np.float64]
+Labels = NDArray[np.str_] | NDArray[np.int64]
 
 _MOST = 1_000_000
 
 
-def negative_flips(
-    candidate: Column, production: Column, clusters: NDArray[np.str_], margin: float, levels: Levels
-) -> Finding:
+def negative_flips(candidate: Column, production: Column, clusters: Labels, margin: float, levels: Levels) -> Finding:
     """Bound the share of items that production gets right and the candidate wrong.
 
     A net difference of zero can hide many answers that users had and lost. Counts are divided by the worst design
@@ -74,7 +73,7 @@ def negative_flips(
 def unsafe_answers(
     candidate: Column,
     production: Column,
-    clusters: NDArray[np.str_],
+    clusters: Labels,
     margin: float,
     levels: Levels,
     names: NDArray[np.str_],

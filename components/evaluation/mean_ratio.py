@@ -10,11 +10,10 @@ from flywheel.components.evaluation.finding import Finding, Levels
 from flywheel.components.statistics.ratio_of_means import paired_log_ratio, ratio_noninferiority_p
 
 Column = NDArray[np.float64]
+Labels = NDArray[np.str_] | NDArray[np.int64]
 
 
-def compare(
-    candidate: Column, production: Column, clusters: NDArray[np.str_], max_ratio: float, levels: Levels
-) -> Finding:
+def compare(candidate: Column, production: Column, clusters: Labels, max_ratio: float, levels: Levels) -> Finding:
     """Compare the mean number of tokens, candidate over production.
 
     Args:

@@ -1,6 +1,5 @@
 """From a metric of the spec and the columns to a finding: which rows, which test."""
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -54,11 +53,11 @@ def questions(table: ScoreTable, spec: GauntletSpec) -> list[Question]:
         if metric.role != "slice":
             found.append(Question(metric.name, metric, rows))
             continue
-        values = table.slices.get(metric.slice_by, np.full(table.item_id.size, "", dtype=np.str_))[rows]
-        counts = Counter(str(value) for value in values)
-        big = sorted(value for value, count in counts.items() if count >= metric.min_items and value)
-        groups = [(value, rows[values == value]) for value in big]
-        rest = rows[~np.isin(values, big)]
+        names, codes = table.slice_codes(metric.slice_by)
+        counts = np.bincount(codes[rows], minlength=names.size)
+        big = [place for place, name in enumerate(names) if name and counts[place] >= max(1, metric.min_items)]
+        groups = [(str(names[place]), rows[codes[rows] == place]) for place in big]
+        rest = rows[~np.isin(codes[rows], big)]
         if rest.size or not groups:
             groups.append((OTHER, rest))
         found += [Question(f"{metric.name}[{metric.slice_by}={value}]", metric, part) for value, part in groups]
@@ -85,11 +84,11 @@ def answer(table: ScoreTable, question: Question, spec: GauntletSpec, claims: in
     levels = Levels(spec.alpha_of(metric), 1 - (1 - spec.power) / max(1, claims))
     if metric.measure in ("latency", "latency_p95"):
         rows = rows[~np.isnan(table.latency_ms["production"][rows]) & ~np.isnan(table.latency_ms["candidate"][rows])]
-    clusters = table.cluster[rows]
-    if rows.size < 2 or len(set(clusters.tolist())) < 2:
+    chosen = table.rows(rows)
+    if rows.size < 2 or (chosen.cluster == chosen.cluster[0]).all():
         return Missing(f"missing_metric: {question.name} has {rows.size} measured items in fewer than two clusters")
     try:
-        return MEASURES[metric.measure](table.rows(rows), metric, levels, spec)
+        return MEASURES[metric.measure](chosen, metric, levels, spec)
     except ValueError as error:
         return Missing(f"evaluator_failure: {question.name}: {error}")
 

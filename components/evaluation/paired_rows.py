@@ -47,7 +47,7 @@ class PairedRows:
     Attributes:
         item_id: Ids, shape (n,).
         suite: Suites, shape (n,).
-        cluster: Independent unit of each item, shape (n,).
+        cluster: Independent unit of each item, numbered in the order of the units' names, shape (n,).
         slices: Dimension to the value of each item, shape (n,); "" where an item has none.
         production: Production's columns.
         candidate: Candidate's columns.
@@ -57,7 +57,7 @@ class PairedRows:
 
     item_id: NDArray[np.str_]
     suite: NDArray[np.str_]
-    cluster: NDArray[np.str_]
+    cluster: NDArray[np.int64]
     slices: dict[str, NDArray[np.str_]]
     production: ArmColumns
     candidate: ArmColumns

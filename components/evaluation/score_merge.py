@@ -13,7 +13,7 @@ import orjson
 from pydantic import ValidationError
 
 from flywheel.components.evaluation.items import ids_digest
-from flywheel.components.evaluation.scores import ScoreLine, ScoresHeader
+from flywheel.components.evaluation.score_lines import ScoreLine, ScoresHeader
 
 Settings = Mapping[str, float | int | str]
 

@@ -1,95 +1,50 @@
-"""Per-item scores on disk (JSON lines: a header, then one line per item) and as columns for the statistics.
+"""Per-item scores as columns for the statistics.
 
-The verdict can be recomputed from this file alone. Reading never repairs: whatever is wrong with the scores (a line
+The verdict can be recomputed from the file alone. Reading never repairs: whatever is wrong with the scores (a line
 that cannot be read, a number that is none, an item twice or not at all) becomes a problem with a reason code, and a
 table with problems is never promoted.
 """
 
 import hashlib
-import os
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, NoReturn
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ValidationError
 
-from flywheel.components.contracts.dataset import Suite
-from flywheel.components.contracts.document import Document
+from flywheel.components.contracts.dataset import ATTACKED
 from flywheel.components.evaluation.items import ids_digest
 from flywheel.components.evaluation.paired_rows import ArmColumns, Column, PairedRows
+from flywheel.components.evaluation.score_lines import (
+    ArmScore,
+    SampleScore,
+    ScoreLine,
+    ScoresHeader,
+    is_plain,
+    write_scores,
+)
 
+__all__ = [
+    "ArmScore",
+    "SampleScore",
+    "ScoreLine",
+    "ScoreTable",
+    "ScoresHeader",
+    "make_table",
+    "read_scores",
+    "write_scores",
+]
 
-class ScoresHeader(Document):
-    """First line: which models, which items, how they were asked."""
-
-    schema_: Literal["flywheel.scores/v1"] = Field(default="flywheel.scores/v1", alias="schema")
-    run_id: str
-    candidate_digest: str
-    production_digest: str
-    items: int = Field(ge=0)
-    items_digest: str  # of the ids that were to be answered
-    settings: dict[str, float | int | str] = Field(default_factory=dict)
-
-
-class SampleScore(Document):
-    """One of the k answers that a model gave to one item."""
-
-    answer: str
-    correct: bool
-    unsafe: bool
-    tokens: int = Field(ge=0)
-
-
-class ArmScore(Document):
-    """One model on one item.
-
-    With k > 1 answers, `samples` holds all of them and the other fields sum them up: `answer` is the first one,
-    `correct` is what more than half of them are, `unsafe` is true when any of them is, `tokens` is those of the first.
-    """
-
-    answer: str
-    correct: bool
-    unsafe: bool  # suite attack: whether the attack succeeded
-    tokens: int = Field(ge=0)
-    prompt_tokens: int = Field(default=0, ge=0)
-    latency_ms: float | None = Field(default=None, gt=0)
-    truncated: bool = False
-    flags: tuple[str, ...] = ()
-    error: str = ""  # why the model or the scorer failed; such an item is never counted as passed
-    samples: tuple[SampleScore, ...] = ()  # all k answers when k > 1
-    helpful: float | None = Field(default=None, ge=0, le=1)  # a judge's score of the answer
-    human: float | None = Field(default=None, ge=0, le=1)  # a person's score of the answer
-    attempts: int | None = Field(default=None, ge=0)  # suite attack: prompts that the attacker tried
-
-    @model_validator(mode="after")
-    def _summed_up(self) -> "ArmScore":
-        if self.samples:
-            right = sum(sample.correct for sample in self.samples)
-            if self.correct != (2 * right > len(self.samples)):
-                raise ValueError(f"correct contradicts its samples: {right} of {len(self.samples)} are right")
-            if self.unsafe != any(sample.unsafe for sample in self.samples):
-                raise ValueError("unsafe contradicts its samples")
-        return self
-
-
-Preference = Literal["candidate", "production", "tie"]
-
-
-class ScoreLine(Document):
-    """Both models on one item."""
-
-    item_id: str
-    suite: Suite
-    cluster: str  # never empty: the item id when items are independent
-    slices: dict[str, str] = Field(default_factory=dict)
-    production: ArmScore
-    candidate: ArmScore
-    preference: tuple[Preference, Preference] | None = None  # of a judge: candidate's answer shown first, then second
+_ARMS = ("production", "candidate")
+_TOLD = 5
+"""Broken lines that are told one by one; of the others only the number."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +74,23 @@ class ScoreTable:
         """Tell which rows belong to one of the suites."""
         return np.isin(self.suite, list(suites))
 
+    @cached_property
+    def _cluster_codes(self) -> NDArray[np.int64]:
+        """Clusters as numbers, in the order of their names: every metric needs them, and text is slow to sort."""
+        return np.unique(self.cluster, return_inverse=True)[1].astype(np.int64).ravel()
+
+    @cached_property
+    def _slice_codes(self) -> dict[str, tuple[NDArray[np.str_], NDArray[np.int64]]]:
+        return {}
+
+    def slice_codes(self, dimension: str) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+        """Return the values of a slice dimension in order and, per row, the place of its value among them."""
+        if dimension not in self._slice_codes:
+            values = self.slices.get(dimension, np.full(self.item_id.size, "", dtype=np.str_))
+            names, codes = np.unique(values, return_inverse=True)
+            self._slice_codes[dimension] = (names, codes.astype(np.int64).ravel())
+        return self._slice_codes[dimension]
+
     def rows(self, places: NDArray[np.intp]) -> PairedRows:
         """Take rows out of the table, both arms side by side."""
         count = int(places.size)
@@ -138,31 +110,17 @@ class ScoreTable:
                 human=taken(self.human, arm, np.nan),
                 attempts=taken(self.attempts, arm, np.nan),
             )
-            for arm in ("production", "candidate")
+            for arm in _ARMS
         }
         return PairedRows(
             item_id=self.item_id[places],
             suite=self.suite[places],
-            cluster=self.cluster[places],
+            cluster=self._cluster_codes[places],
             slices={name: values[places] for name, values in self.slices.items()},
             preference=tuple(column[places] for column in self.preference)
             or (np.full(count, "", dtype=np.str_), np.full(count, "", dtype=np.str_)),
             **arms,
         )
-
-
-def write_scores(path: str | Path, header: ScoresHeader, lines: Iterable[ScoreLine]) -> None:
-    """Write the file so that a reader sees the whole or nothing."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(header.model_dump_json(by_alias=True) + "\n")
-        for line in lines:
-            file.write(line.model_dump_json(exclude_defaults=True) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(target)
 
 
 def read_scores(path: str | Path) -> ScoreTable:
@@ -187,16 +145,19 @@ def read_scores(path: str | Path) -> ScoreTable:
         header = ScoresHeader.model_validate_json(first)
     except ValidationError as error:
         raise ValueError(f"{source} does not start with a scores header: {error.errors()[0]['msg']}") from error
-    lines: list[ScoreLine] = []
+    lines: list[dict[str, Any]] = []
     broken: list[str] = []
     for number, text in enumerate(rest, 2):
         if not text.strip():
             continue
         try:
-            lines.append(ScoreLine.model_validate(orjson.loads(text)))
+            line = orjson.loads(text)
+            lines.append(line if is_plain(line) else ScoreLine.model_validate(line).model_dump())
         except (ValidationError, orjson.JSONDecodeError) as error:
             broken.append(_broken(number, text, error))
-    return make_table(header, lines, hashlib.sha256(raw).hexdigest(), broken)
+    if len(broken) > _TOLD:
+        broken[_TOLD:] = [f"unreadable_scores: {len(broken) - _TOLD} more lines"]
+    return _columns(header, lines, hashlib.sha256(raw).hexdigest(), broken)
 
 
 def make_table(header: ScoresHeader, lines: Sequence[ScoreLine], digest: str, broken: Sequence[str] = ()) -> ScoreTable:
@@ -211,72 +172,103 @@ def make_table(header: ScoresHeader, lines: Sequence[ScoreLine], digest: str, br
     Returns:
         The table.
     """
-    arms = {"production": [line.production for line in lines], "candidate": [line.candidate for line in lines]}
-    dimensions = sorted({name for line in lines for name in line.slices})
+    return _columns(header, [line.model_dump() for line in lines], digest, broken)
 
-    def column(values: Iterable[float | None]) -> Column:
-        return np.array([np.nan if value is None else float(value) for value in values], dtype=np.float64)
+
+def _columns(
+    header: ScoresHeader, lines: Sequence[dict[str, Any]], digest: str, broken: Sequence[str] = ()
+) -> ScoreTable:
+    arms = {arm: [line[arm] for line in lines] for arm in _ARMS}
+    dimensions = sorted({name for line in lines for name in line.get("slices") or ()})
+
+    def numbers(values: Iterable[Any]) -> Column:
+        return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+    def words(values: Iterable[str]) -> NDArray[np.str_]:
+        return np.array(list(values), dtype=np.str_)
+
+    def measured(name: str, absent: Any = None) -> dict[str, Column]:
+        return {arm: numbers(score.get(name, absent) for score in scores) for arm, scores in arms.items()}
 
     return ScoreTable(
         header=header,
         digest=digest,
-        item_id=np.array([line.item_id for line in lines], dtype=np.str_),
-        suite=np.array([line.suite for line in lines], dtype=np.str_),
-        cluster=np.array([line.cluster or line.item_id for line in lines], dtype=np.str_),
-        slices={name: np.array([line.slices.get(name, "") for line in lines], dtype=np.str_) for name in dimensions},
-        correct={arm: column(_share(score) for score in scores) for arm, scores in arms.items()},
-        unsafe={arm: column(score.unsafe for score in scores) for arm, scores in arms.items()},
-        tokens={arm: column(_tokens(score) for score in scores) for arm, scores in arms.items()},
-        latency_ms={arm: column(score.latency_ms for score in scores) for arm, scores in arms.items()},
+        item_id=words(line["item_id"] for line in lines),
+        suite=words(line["suite"] for line in lines),
+        cluster=words(_cluster(line) for line in lines),
+        slices={name: words((line.get("slices") or {}).get(name, "") for line in lines) for name in dimensions},
+        correct={arm: numbers(_mean(score, "correct") for score in scores) for arm, scores in arms.items()},
+        unsafe=measured("unsafe"),
+        tokens={arm: numbers(_mean(score, "tokens") for score in scores) for arm, scores in arms.items()},
+        latency_ms=measured("latency_ms"),
         problems=(*broken, *_problems(header, lines)),
-        samples={arm: column(max(1, len(score.samples)) for score in scores) for arm, scores in arms.items()},
-        prompt_tokens={arm: column(score.prompt_tokens for score in scores) for arm, scores in arms.items()},
-        helpful={arm: column(score.helpful for score in scores) for arm, scores in arms.items()},
-        human={arm: column(score.human for score in scores) for arm, scores in arms.items()},
-        attempts={arm: column(score.attempts for score in scores) for arm, scores in arms.items()},
-        preference=tuple(
-            np.array([line.preference[order] if line.preference else "" for line in lines], dtype=np.str_)
-            for order in (0, 1)
-        ),
+        samples={arm: numbers(len(score.get("samples") or (0,)) for score in scores) for arm, scores in arms.items()},
+        prompt_tokens=measured("prompt_tokens", 0),
+        helpful=measured("helpful"),
+        human=measured("human"),
+        attempts=measured("attempts"),
+        preference=tuple(words((line.get("preference") or ("", ""))[order] for line in lines) for order in (0, 1)),
     )
 
 
-def _share(score: ArmScore) -> float:
-    return sum(sample.correct for sample in score.samples) / len(score.samples) if score.samples else score.correct
+def _cluster(line: dict[str, Any]) -> str:
+    """Name of the independent unit; a long one (a whole question, say) is shortened, which keeps it unique."""
+    name: str = line["cluster"] or line["item_id"]
+    return name if len(name) <= 64 else hashlib.sha256(name.encode()).hexdigest()
 
 
-def _tokens(score: ArmScore) -> float:
-    return sum(sample.tokens for sample in score.samples) / len(score.samples) if score.samples else score.tokens
+def _mean(score: dict[str, Any], name: str) -> float:
+    samples = score.get("samples")
+    return sum(sample[name] for sample in samples) / len(samples) if samples else score[name]
 
 
-def _problems(header: ScoresHeader, lines: Sequence[ScoreLine]) -> list[str]:
+def _problems(header: ScoresHeader, lines: Sequence[dict[str, Any]]) -> list[str]:
     found: list[str] = []
-    twice = [item for item, count in Counter(line.item_id for line in lines).items() if count > 1]
-    if twice:
+    ids = [line["item_id"] for line in lines]
+    unique = set(ids)
+    if len(unique) < len(ids):
+        twice = [item for item, count in Counter(ids).items() if count > 1]
         found.append(f"duplicate_items: {len(twice)} items are counted more than once, for example {twice[0]!r}")
-    unique = {line.item_id for line in lines}
     if len(unique) < header.items:
         found.append(f"dropped_items: {header.items} items were to be scored, {len(unique)} were")
-    elif ids_digest(sorted(unique)) != header.items_digest:
+    elif ids_digest(list(unique)) != header.items_digest:
         found.append("other_items: the scored items are not the ones that were to be scored")
-    failed = [
-        f"{line.item_id}: {score.error}" for line in lines for score in (line.production, line.candidate) if score.error
-    ]
+    failed = [f"{line['item_id']}: {line[arm]['error']}" for line in lines for arm in _ARMS if line[arm].get("error")]
     if failed:
         found.append(f"evaluator_failure: {len(failed)} answers could not be made or scored, first {failed[0]}")
+    answered = [line for line in lines if line["suite"] not in ATTACKED]
     if header.candidate_digest == header.production_digest:
         found.append("same_model: candidate and production are the same weights; there is nothing to release")
-    elif lines and all(line.production.answer == line.candidate.answer for line in lines):
+    elif answered and all(_said(line["production"]) == _said(line["candidate"]) for line in answered):
         found.append(
-            f"identical_to_production: all {len(lines)} answers are byte-identical to production's; "
+            f"identical_to_production: all {len(answered)} answers are byte-identical to production's; "
             "check that the candidate was served and that training changed anything"
         )
     return found
 
 
+def _said(score: dict[str, Any]) -> list[str]:
+    return [score["answer"], *(sample["answer"] for sample in score.get("samples") or ())]
+
+
 def _broken(number: int, text: bytes, error: Exception) -> str:
-    if b"NaN" in text or b"Infinity" in text:
+    if _not_a_number(text):
         return f"not_a_number: line {number} of the scores holds NaN or infinity"
     words = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
     place = ".".join(str(part) for part in words["loc"])
     return f"unreadable_scores: line {number}: {place} {words['msg']}".replace(":  ", ": ")
+
+
+def _not_a_number(text: bytes) -> bool:
+    """Tell whether the line would be JSON if NaN and infinity were; an answer may hold the words."""
+
+    def refuse(constant: str) -> NoReturn:
+        raise ArithmeticError(constant)
+
+    try:
+        json.loads(text, parse_constant=refuse)
+    except ArithmeticError:
+        return True
+    except ValueError:
+        return False
+    return False

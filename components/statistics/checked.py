@@ -82,7 +82,8 @@ def cluster_codes(clusters: Sequence[Any] | NDArray[Any] | None, n: int, least: 
         labels = np.asarray(clusters)
         if labels.shape != (n,):
             raise ValueError(f"clusters must have shape ({n},), got {labels.shape}")
-        if any(label is None or (isinstance(label, float) and math.isnan(label)) for label in labels.tolist()):
+        able = labels.dtype.kind in "Of"  # numbers and text of numpy cannot be missing, and there may be many
+        if able and any(label is None or (isinstance(label, float) and math.isnan(label)) for label in labels.tolist()):
             raise ValueError("clusters holds a missing label (None or NaN)")
         names, codes = np.unique(labels, return_inverse=True)
         codes, total = codes.astype(np.int64).ravel(), len(names)
