@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 SHARED = Path(__file__).parents[3] / "shared"
 ADMIN = "test-admin"
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 ACCOUNTS = ("flywheel-steps", "flywheel-launcher", "flywheel-deployer")
 
 
@@ -39,7 +41,6 @@ def api_server(tmp_path_factory):
     import urllib3
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
-    from kubernetes import client, utils
 
     urllib3.disable_warnings()
     home = tmp_path_factory.mktemp("cluster")
@@ -90,10 +91,9 @@ def api_server(tmp_path_factory):
     try:
         admin = client_for(url, ADMIN)
         _wait_ready(admin, home / "log")
-        extensions = client.ApiextensionsV1Api(admin)
         for path in sorted((SHARED / "crds").glob("*.json")):
-            utils.create_from_dict(admin, json.loads(path.read_text()))
-        _wait_established(extensions)
+            assert _raw(admin, "POST", CRDS, path.read_bytes())[0] == 201, path
+        _wait_established(admin)
         yield url
     finally:
         for process in reversed(processes):
@@ -106,6 +106,62 @@ def api_server(tmp_path_factory):
 def connect(api_server):
     """A client of the API server for a token: `test-admin` or the name of a service account."""
     return lambda token: client_for(api_server, token)
+
+
+@pytest.fixture(scope="session")
+def proxy_class():
+    """The class FaultyProxy, for tests that put faults between a client and the API server."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("faulty_proxy", Path(__file__).with_name("faulty_proxy.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["faulty_proxy"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module.FaultyProxy
+
+
+@pytest.fixture
+def proxy(api_server, proxy_class):
+    """A proxy in front of the API server; `proxy.faults` makes things go wrong."""
+    made = proxy_class(api_server)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def kubeconfig(tmp_path):
+    """Write a kubeconfig for a URL and a token (kept in a file of its own, so that it can be renewed)."""
+
+    def write(url: str, token: str, namespace: str = "flywheel") -> Path:
+        (tmp_path / "token").write_text(token)
+        cluster = {"server": url} | ({"insecure-skip-tls-verify": True} if url.startswith("https") else {})
+        document = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "c", "cluster": cluster}],
+            "users": [{"name": "u", "user": {"tokenFile": str(tmp_path / "token")}}],
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u", "namespace": namespace}}],
+            "current-context": "x",
+        }
+        path = tmp_path / "kubeconfig.json"
+        path.write_text(json.dumps(document))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def cluster_for(api_server):
+    """Our own client (components/cluster) for a token, optionally through another URL such as a proxy's."""
+
+    def make(token: str, url: str = "", namespace: str = "flywheel", seconds: float = 5.0):
+        from flywheel.components.cluster.client import Cluster
+        from flywheel.components.cluster.patience import Patience
+
+        patience = Patience(seconds=seconds, first=0.05, most=0.3)
+        return Cluster(lambda: client_for(url or api_server, token), namespace, patience)
+
+    return make
 
 
 def _wait_ready(admin, log: Path) -> None:
@@ -122,11 +178,21 @@ def _wait_ready(admin, log: Path) -> None:
     pytest.fail(f"the API server did not become ready: {log.read_text(errors='replace')[-1500:]}")
 
 
-def _wait_established(extensions) -> None:
+def _raw(admin, method: str, path: str, body: bytes | None = None):
+    """Ask without the client's models: turning large CRDs into Python objects takes most of a minute."""
+    headers = {"Content-Type": "application/json"}
+    admin.update_params_for_auth(headers, [], ["BearerToken"])
+    answer = admin.rest_client.pool_manager.request(method, admin.configuration.host + path, body=body, headers=headers)
+    return answer.status, json.loads(answer.data)
+
+
+def _wait_established(admin) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        found = extensions.list_custom_resource_definition().items
-        states = [{c.type: c.status for c in one.status.conditions or []}.get("Established") for one in found]
+        found = _raw(admin, "GET", CRDS)[1]["items"]
+        states = [
+            {c["type"]: c["status"] for c in one["status"].get("conditions") or []}.get("Established") for one in found
+        ]
         if found and all(state == "True" for state in states):
             return
         time.sleep(0.2)
