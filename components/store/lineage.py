@@ -47,6 +47,22 @@ def steps(store: str, run_id: str) -> list[StepRecord]:
     return [StepRecord.model_validate_json(text) for text in newest.values()]
 
 
+def of_step(store: str, step: str) -> list[StepRecord]:
+    """Return the latest record of a step of each run that has one, in order of `finished_at`; none without a store."""
+    if not delta_table.exists(store, "lineage"):
+        return []
+    rows = delta_table.read(
+        delta_table.latest(store, "lineage"),
+        columns=["run_id", "finished_at", "record"],
+        where=pc.field("step") == step,
+    )
+    newest: dict[str, str] = {}
+    for row in rows.sort_by([("finished_at", "ascending"), ("record", "ascending")]).to_pylist():
+        newest.pop(row["run_id"], None)
+        newest[row["run_id"]] = row["record"]
+    return [StepRecord.model_validate_json(text) for text in newest.values()]
+
+
 def runs(store: str) -> list[str]:
     """Return the ids of all runs with a record, the run that was active last at the end."""
     if not delta_table.exists(store, "lineage"):
