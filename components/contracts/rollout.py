@@ -18,17 +18,19 @@ class Action(StrEnum):
 
 
 class CanaryMetric(Document):
-    """One guardrail at one look; values are means per user, `difference` candidate minus production (or a ratio)."""
+    """One metric at one look; values are means per user, `difference` candidate minus production (or a ratio)."""
 
     name: str
+    role: Literal["guardrail", "goal"] = "guardrail"
+    better: Literal["lower", "higher"] = "lower"
     scale: Literal["difference", "ratio"] = "difference"
     production: float | None
     candidate: float | None
     difference: float | None
     lower: float | None  # anytime-valid bounds
     upper: float | None
-    margin: float
-    outcome: Literal["harm", "safe", "unclear", "missing"]
+    margin: float  # worst still tolerated at this step, in the unit of `difference`
+    outcome: Literal["harm", "safe", "better", "unclear", "missing"]  # a goal is better, unclear or missing
 
 
 class Look(Document):

@@ -36,6 +36,7 @@ def run(
     policy: CanaryPolicy,
     driver: str = "local",
     seed: int = 7,
+    alerts: str = "",
     tell: Callable[[str], None] = print,
 ) -> CanaryRun:
     """Roll a candidate out to rising shares of the users, and decide.
@@ -52,6 +53,7 @@ def run(
         policy: The rules.
         driver: `local`.
         seed: Seed of the users' reactions.
+        alerts: JSON-lines file for the alert of a hold or a rollback; empty: `alerts.jsonl` in a local store.
         tell: Receives lines of progress.
 
     Returns:
@@ -65,13 +67,14 @@ def run(
     """
     import time
 
-    from flywheel.components.deployment import feedback_rows
+    from flywheel.components.deployment import canary_alert, feedback_rows
     from flywheel.components.deployment.driver import LocalDriver, local_or_refuse
     from flywheel.components.deployment.journal import Journal
     from flywheel.components.deployment.judge import Judge
     from flywheel.components.deployment.plan import plan
     from flywheel.components.deployment.rollout import Rollout, stopped_on_exit
     from flywheel.components.deployment.simulated_users import SimulatedUsers, read_traffic
+    from flywheel.components.deployment.traffic_rate import users_per_day
     from flywheel.components.training.weights import model_digest
 
     local_or_refuse(driver)
@@ -92,7 +95,7 @@ def run(
         shares=(*(step.share for step in policy.steps), 1.0),
         error_rate=judge.error_rate,
     )
-    expected = plan(policy, len(visits))
+    expected = plan(policy, len(visits), users_per_day(store))
     for line in expected:
         tell(line)
     local = LocalDriver(production, candidate, salt, folder)
@@ -111,6 +114,7 @@ def run(
         state = asyncio.run(rollout.run())
         seconds = time.monotonic() - started
         rows = feedback_rows.write(store, run_id, rollout.turns, visits)
+    canary_alert.raise_alert(state, alerts, store)
     return CanaryRun(state=state, turns=rollout.turns, feedback_rows=rows, seconds=seconds, plan=expected)
 
 

@@ -10,7 +10,7 @@ from flywheel.components.contracts.lineage import StepRecord
 from flywheel.components.contracts.rollout import Action, RolloutState
 from flywheel.components.deployment import ramp_chart
 from flywheel.components.deployment.canary import CanaryRun
-from flywheel.components.deployment.policy import CanaryPolicy, parse_shares
+from flywheel.components.deployment.policy import CanaryPolicy
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Places:
 
 
 def recorded(
-    places: Places, store: str, run_id: str, shares: str, run: Callable[[Path, CanaryPolicy], CanaryRun]
+    places: Places, store: str, run_id: str, policy: CanaryPolicy, run: Callable[[Path, CanaryPolicy], CanaryRun]
 ) -> CanaryRun:
     """Run a canary and write its outputs and its step record.
 
@@ -30,18 +30,14 @@ def recorded(
         places: Output files.
         store: Feedback store.
         run_id: Run.
-        shares: Shares of the users, as text.
+        policy: The rules.
         run: Runs the canary in a working folder, which is kept next to the output between attempts of the same run.
 
     Returns:
         What `run` returned.
-
-    Raises:
-        ValueError: The shares are no schedule.
     """
     from flywheel.components.store import lineage
 
-    policy = CanaryPolicy.for_shares(parse_shares(shares))
     started = datetime.now(UTC)
     target = Path(places.rollout)
     result = run(target.with_name(f"{target.name}-work-{run_id}"), policy)

@@ -54,14 +54,18 @@ def run_canary(
     metrics: dsl.Output[dsl.Metrics],
     store: str,
     run_id: str,
-    shares: str = "0.01,0.05,0.25,0.5,1.0",
+    shares: str = "",
     driver: str = "local",
     seed: int = 7,
+    policy: str = "",
+    harm_budget: float = 0.0,
+    alerts: str = "",
 ) -> str:
     """Expose a candidate to rising shares of the users, and promote it, roll it back or hold.
 
-    Rolled back although equal: at most 5 % of rollouts; promoted although worse by the last step's margin: at most
-    5 %; both however often the judge looks.
+    Rolled back although equal: at most alpha (5 %) of rollouts; promoted although worse by a margin: at most alpha;
+    both however often the judge looks. With the packaged policy a candidate whose users give bad feedback 6.5 % instead
+    of 5 % of the time is beyond the margin.
 
     Args:
         candidate: Candidate's model folder.
@@ -70,30 +74,130 @@ def run_canary(
         registry: Registry URI; holds the lease of the service.
         service: Name of the served model; one rollout at a time.
         rollout: Rollout state (`flywheel.rollout/v1`).
-        ramp: Page with shares, guardrails, limits and margins.
-        metrics: Users, requests and guardrails of the last look.
+        ramp: Page with shares, metrics, limits and margins.
+        metrics: Users, requests and metrics of the last look.
         store: URI of the feedback store; the users' feedback is written to it.
         run_id: Run; a killed step goes on where it was.
-        shares: Shares of the users, rising to 1.0.
+        shares: Shares of the users, rising to 1.0; empty: the policy's (packaged: 0.01,0.05,0.25,0.5,1.0).
         driver: `local`: two model servers on this machine behind a splitter.
         seed: Seed of the users' reactions and of who comes first.
+        policy: YAML file with the rules (components/deployment/README.md); empty: the packaged ones.
+        harm_budget: Largest tolerated rise of bad feedback over all users, a difference of per-user rates; scales all
+            margins. 0: the policy's (packaged: 0.01, one point).
+        alerts: JSON-lines file for the alert of a hold or a rollback; empty: `alerts.jsonl` in a store on this machine.
 
     Returns:
         `promote`, `rollback` or `hold`.
+
+    Raises:
+        ValueError: The shares, the harm budget, the policy or the traffic are not valid.
     """
     from flywheel.components.deployment import canary, canary_record
+    from flywheel.components.deployment.policy import CanaryPolicy, parse_shares
 
+    rules = CanaryPolicy.for_shares(parse_shares(shares), harm_budget, policy)
     places = canary_record.Places(rollout=rollout.path, ramp=ramp.path)
     result = canary_record.recorded(
         places,
         store,
         run_id,
-        shares,
-        lambda folder, policy: canary.run(
-            candidate.path, production_model, users.path, registry, service, store, run_id, folder, policy, driver, seed
+        rules,
+        lambda folder, rules: canary.run(
+            candidate.path,
+            production_model,
+            users.path,
+            registry,
+            service,
+            store,
+            run_id,
+            folder,
+            rules,
+            driver,
+            seed,
+            alerts,
         ),
     )
     for name, value in canary_record.figures(result).items():
         metrics.log_metric(name, value)
     rollout.metadata.update(decision=result.state.decision, looks=len(result.state.looks))
     return result.state.decision
+
+
+@dsl.component(base_image=images.CONTROL, install_kfp_package=False)
+def predict_canary(
+    candidate: dsl.Input[dsl.Model],
+    production_model: str,
+    prediction: dsl.Output[dsl.Artifact],
+    metrics: dsl.Output[dsl.Metrics],
+    store: str,
+    run_id: str,
+    size: int = 240,
+    recent_days: float = 7.0,
+    shares: str = "",
+    harm_budget: float = 0.0,
+    policy: str = "",
+    seed: int = 7,
+) -> int:
+    """Let both models answer logged prompts again, and predict every metric of the canary before it starts.
+
+    The interval of a predicted change holds the true change with 95 % for the users of the log; a metric that the log
+    cannot tell is missing, with the reason. The canary decides without it.
+
+    Args:
+        candidate: Candidate's model folder.
+        production_model: Production's model folder.
+        prediction: The prediction (`flywheel.prediction/v1`).
+        metrics: Predicted change and limits of every metric.
+        store: URI of the feedback store: the log, and where the prediction is kept.
+        run_id: Run; a repeated step hands out the same prediction.
+        size: Most prompts that each model answers.
+        recent_days: Days of the log that count.
+        shares: The canary's shares; empty: its policy's.
+        harm_budget: The canary's harm budget; 0: its policy's.
+        policy: The canary's policy file; empty: the packaged one.
+        seed: Seed of the sample.
+
+    Returns:
+        Warnings: guardrails predicted to be clearly worse than the canary tolerates.
+
+    Raises:
+        ValueError: A setting is out of range, or production cannot be loaded.
+        FileNotFoundError: A model folder is missing.
+    """
+    from flywheel.components.deployment import prediction_record
+    from flywheel.components.deployment.replay_prediction import Plan
+
+    plan = Plan(size, Plan.latency_prompts, recent_days, seed, shares, harm_budget, policy)
+    made = prediction_record.predict(candidate.path, production_model, store, run_id, prediction.path, plan)
+    for name, value in prediction_record.figures(made).items():
+        metrics.log_metric(name, value)
+    prediction.metadata.update(schema="flywheel.prediction/v1", warnings=list(made.warnings))
+    return len(made.warnings)
+
+
+@dsl.component(base_image=images.CONTROL, install_kfp_package=False)
+def check_prediction(
+    check: dsl.Output[dsl.Artifact], metrics: dsl.Output[dsl.Metrics], store: str, run_id: str, after: str = ""
+) -> int:
+    """Compare the canary's last look with what replay predicted, and count how many predictions held so far.
+
+    Args:
+        check: Predicted against observed (`flywheel.prediction-check/v1`).
+        metrics: Predictions of this run that held and missed, and the share that held over all runs.
+        store: URI of the feedback store: prediction, rollout and earlier checks are read from it.
+        run_id: Run.
+        after: What the canary decided; not read, it only makes this step wait for the canary.
+
+    Returns:
+        Predictions of this run that missed.
+
+    Raises:
+        StoreError: The store cannot be read or written.
+    """
+    from flywheel.components.deployment import prediction_record
+
+    made = prediction_record.check(store, run_id, check.path)
+    for name, value in prediction_record.check_figures(made).items():
+        metrics.log_metric(name, value)
+    check.metadata.update(schema="flywheel.prediction-check/v1", decision=made.decision)
+    return sum(metric.outcome == "missed" for metric in made.metrics)

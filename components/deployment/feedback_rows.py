@@ -94,6 +94,8 @@ def _signals(turn: Turn, texts: Sequence[str]) -> list[tuple[str, str, str, floa
     rows: list[tuple[str, str, str, float | None, str | None]] = [
         ("automated", "code", "latency_ms", turn.latency_ms, None)
     ]
+    if turn.tokens is not None:
+        rows.append(("automated", "code", "tokens", float(turn.tokens), None))
     if turn.error:
         rows.append(("automated", "code", "error", 1.0, f"HTTP {turn.status}"))
     if turn.rating is not None:

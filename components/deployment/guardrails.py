@@ -1,171 +1,160 @@
-"""The guardrails of a canary: per-user values of matured users, and their anytime-valid limits.
-
-The unit is the user. A user's value is the mean over the turns of the first `maturity` time units after the user's
-first turn in the arm, taken once, when that time has passed: users of both arms are judged at equal age, and late
-feedback is late in both. The control group is fixed (buckets that are never exposed before promotion), so no user is
-in both arms and one sequence per arm holds for the whole ramp.
-"""
+"""Guardrails and goals of a canary: each metric's estimate, its limits that hold at every look, and what they show."""
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from flywheel.components.contracts.rollout import CanaryMetric
-from flywheel.components.deployment.bounded_difference import difference_limits
-from flywheel.components.deployment.turn import Arm, Turn
+from flywheel.components.deployment.metric_rule import MetricRule
 
-METRICS = ("bad_feedback", "errors", "latency")
-
-
-@dataclass
-class Cohort:
-    """Per-user values of one arm's matured users; lists are aligned with each other but for latency."""
-
-    bad_feedback: list[float] = field(default_factory=list)
-    errors: list[float] = field(default_factory=list)
-    log_latency: list[float] = field(default_factory=list)  # natural log of ms; users with an answered turn
-
-    @property
-    def users(self) -> int:
-        """Matured users."""
-        return len(self.bad_feedback)
-
-
-def cohorts(turns: Iterable[Turn], controls: frozenset[str], now: float, maturity: float) -> dict[Arm, Cohort]:
-    """Collect the matured users of both arms.
-
-    Args:
-        turns: All turns so far.
-        controls: Users of the fixed control group; production's other users are not compared.
-        now: The traffic's clock; infinite when no more traffic will come.
-        maturity: Age at which a user is judged, in the clock's unit.
-
-    Returns:
-        Production's and candidate's cohort.
-    """
-    grouped: dict[tuple[str, Arm], list[Turn]] = {}
-    for turn in turns:
-        if turn.arm == "candidate" or turn.subject in controls:
-            grouped.setdefault((turn.subject, turn.arm), []).append(turn)
-    result: dict[Arm, Cohort] = {"production": Cohort(), "candidate": Cohort()}
-    for (_, arm), own in grouped.items():
-        first = min(turn.asked_at for turn in own)
-        if now - first < maturity:
-            continue
-        aged = [turn for turn in own if turn.asked_at - first <= maturity]
-        cohort = result[arm]
-        cohort.bad_feedback.append(sum(turn.bad for turn in aged) / len(aged))
-        cohort.errors.append(sum(turn.error for turn in aged) / len(aged))
-        answered = [math.log(max(turn.latency_ms, 0.01)) for turn in aged if not turn.error]
-        if answered:
-            cohort.log_latency.append(sum(answered) / len(answered))
-    return result
+Arms = tuple[Sequence[float], Sequence[float]]  # values of (production, candidate)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Estimate and one-sided limits of one metric; None where nothing is known."""
+    """Estimate and one-sided limits of one metric as it is reported; None where nothing is known."""
 
     production: float | None
     candidate: float | None
-    difference: float | None
+    difference: float | None  # candidate minus production, or over it
     lower: float | None
     upper: float | None
 
 
-def bounded_limits(production: Sequence[float], candidate: Sequence[float], alpha: float, harm: float) -> Limits:
-    """Limits of a difference of per-user rates.
-
-    Args:
-        production: Values in [0, 1] of the control users.
-        candidate: Values in [0, 1] of the candidate's users.
-        alpha: Error rate of the upper limit (non-inferiority).
-        harm: Error rate of the lower limit (rollback); smaller, because every metric may roll back.
-
-    Returns:
-        Means, their difference and the limits.
-    """
-    if not production or not candidate:
-        return Limits(_mean(production), _mean(candidate), None, None, None)
-    before, after = float(np.mean(production)), float(np.mean(candidate))
-    lower, upper = difference_limits(production, candidate, alpha_lower=harm, alpha_upper=alpha)
-    return Limits(before, after, after - before, lower, upper)
-
-
-def latency_limits(
-    production: Sequence[float], candidate: Sequence[float], alpha: float, harm: float, least: int, expected: float
+def limits(
+    rule: MetricRule, strata: Sequence[Arms], planned: Sequence[float], alpha_harm: float, alpha_safe: float, least: int
 ) -> Limits:
-    """Limits of the ratio of geometric mean latencies, by an asymptotic confidence sequence on per-user mean logs.
+    """Compare the arms within strata.
 
     Args:
-        production: Mean log latency of each control user.
-        candidate: Mean log latency of each candidate user.
-        alpha: Error rate of the upper limit.
-        harm: Error rate of the lower limit.
-        least: Users in the smaller arm below which nothing is claimed (the sequence is asymptotic).
-        expected: Effective size at which the limits are tightest; fixed in advance.
+        rule: The metric.
+        strata: Values of both arms' users by stratum.
+        planned: Candidate's planned share of the compared users by stratum, each in (0, 1).
+        alpha_harm: Error rate of the limit that can show harm.
+        alpha_safe: Error rate of the limit that can show safety, or a gain.
+        least: Users in the smaller arm below which an asymptotic limit is not given.
 
     Returns:
-        Geometric means in ms, their ratio and its limits.
+        Means over all strata, and the difference within them with its limits.
     """
-    from flywheel.components.statistics.confidence_sequence import asymptotic_difference
-
-    if not production or not candidate:
-        return Limits(_geometric(production), _geometric(candidate), None, None, None)
-    first, second = np.asarray(production), np.asarray(candidate)
-    before, after = float(first.mean()), float(second.mean())
-    ratio = math.exp(after - before)
-    if min(first.size, second.size) < least:
-        return Limits(math.exp(before), math.exp(after), ratio, None, None)
-    parts = (before, float(first.var(ddof=1)), first.size, after, float(second.var(ddof=1)), second.size)
-    lower = asymptotic_difference(*parts, harm, expected, sided="one").lower
-    upper = asymptotic_difference(*parts, alpha, expected, sided="one").upper
-    if not (math.isfinite(lower) and math.isfinite(upper)):
-        return Limits(math.exp(before), math.exp(after), ratio, None, None)
-    return Limits(math.exp(before), math.exp(after), ratio, math.exp(min(lower, 50.0)), math.exp(min(upper, 50.0)))
+    production, candidate = _weighted(strata)
+    if production is None or candidate is None:
+        return Limits(_shown(rule, production), _shown(rule, candidate), None, None, None)
+    lower_alpha, upper_alpha = (alpha_harm, alpha_safe) if rule.better == "lower" else (alpha_safe, alpha_harm)
+    if rule.estimator == "rate":
+        low, high = _bets(rule, strata, planned, lower_alpha, upper_alpha)
+        return Limits(production, candidate, candidate - production, low, high)
+    return _sequence(rule, strata, lower_alpha, upper_alpha, least, (production, candidate))
 
 
-def judged(name: str, limits: Limits, margin: float, tolerance: float, excluded_by_share: bool) -> CanaryMetric:
+def judged(rule: MetricRule, found: Limits, following: float) -> CanaryMetric:
     """Turn limits into an outcome.
 
     Args:
-        name: Metric.
-        limits: Its limits.
-        margin: Worst difference or ratio still tolerated at this step.
-        tolerance: Difference or ratio beyond which worse is harm.
-        excluded_by_share: The share is so small that the harm budget holds whatever the metric does.
+        rule: The metric.
+        found: Its limits.
+        following: The next share of the users; 1.0 for everybody.
 
     Returns:
-        The metric: harm (rollback), safe (may advance), unclear, or missing (no value in an arm: never safe).
+        The metric. A guardrail: harm (rollback), safe (may advance), unclear, or missing (no value in an arm: never
+        safe). A goal: better, unclear or missing.
     """
-    if limits.difference is None:
+    neutral = 1.0 if rule.ratio else 0.0
+    margin, harmful = rule.margin_at(following), rule.limit(rule.tolerance)
+    sign = 1.0 if rule.better == "lower" else -1.0
+    near, far = (found.lower, found.upper) if rule.better == "lower" else (found.upper, found.lower)
+    if found.difference is None:
         outcome = "missing"
-    elif limits.lower is not None and limits.lower > tolerance:
+    elif rule.role == "goal":
+        outcome = "better" if far is not None and sign * far < sign * neutral else "unclear"
+    elif near is not None and sign * near > sign * harmful:
         outcome = "harm"
-    elif excluded_by_share or (limits.upper is not None and limits.upper < margin):
+    elif rule.free_at(following) or (far is not None and sign * far < sign * margin):
         outcome = "safe"
     else:
         outcome = "unclear"
     return CanaryMetric.model_validate(
         {
-            "name": name,
-            "scale": "ratio" if name == "latency" else "difference",
-            "production": limits.production,
-            "candidate": limits.candidate,
-            "difference": limits.difference,
-            "lower": limits.lower,
-            "upper": limits.upper,
+            "name": rule.name,
+            "role": rule.role,
+            "better": rule.better,
+            "scale": "ratio" if rule.ratio else "difference",
+            "production": found.production,
+            "candidate": found.candidate,
+            "difference": found.difference,
+            "lower": found.lower,
+            "upper": found.upper,
             "margin": margin,
             "outcome": outcome,
         }
     )
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None
+def _bets(
+    rule: MetricRule, strata: Sequence[Arms], planned: Sequence[float], alpha_lower: float, alpha_upper: float
+) -> tuple[float, float]:
+    from flywheel.components.statistics.coupled_bets import Stratum, difference_limits
+
+    parts = [
+        Stratum.of(arms[0], arms[1], share)
+        for arms, share in zip(strata, planned, strict=True)
+        if len(arms[0]) and len(arms[1])
+    ] or [Stratum.of((), (), planned[0])]
+    harm, safe = stakes(rule)
+    lower, upper = (harm, safe) if rule.better == "lower" else (safe, harm)
+    low, high = difference_limits(parts, alpha_lower, alpha_upper, lower, upper)
+    return float(low), float(high)
 
 
-def _geometric(values: Sequence[float]) -> float | None:
-    return math.exp(float(np.mean(values))) if values else None
+def stakes(rule: MetricRule) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of the stakes that show harm (half as much again as may be promoted) and safety (no change at all)."""
+    from flywheel.components.statistics.coupled_bets import stake_weights
+
+    return (
+        stake_weights(min(1.5 * rule.margin - rule.tolerance, 1.0), rule.variance),
+        stake_weights(min(rule.margin, 1.0), rule.variance),
+    )
+
+
+def _sequence(
+    rule: MetricRule,
+    strata: Sequence[Arms],
+    alpha_lower: float,
+    alpha_upper: float,
+    least: int,
+    means: tuple[float, float],
+) -> Limits:
+    from flywheel.components.statistics.stratified_sequence import stratified_difference
+
+    found = stratified_difference(strata, alpha_lower, alpha_upper, expected_size(rule))
+    first, second = math.exp(means[0]), math.exp(means[1])
+    if found is None or found.smaller_arm < least or not math.isfinite(found.lower + found.upper):
+        return Limits(first, second, math.exp(means[1] - means[0]), None, None)
+    ratio, low, high = (math.exp(min(value, 50.0)) for value in (found.difference, found.lower, found.upper))
+    return Limits(first, second, ratio, low, high)
+
+
+def expected_size(rule: MetricRule) -> float:
+    """Effective size at which the limits of a mean log are tightest: where they are about the margin away."""
+    return 10.0 * rule.variance / rule.effect(rule.margin) ** 2
+
+
+def _weighted(strata: Sequence[Arms]) -> tuple[float | None, float | None]:
+    """Means of both arms, strata weighted alike in both, so that their difference is the strata's difference."""
+    both = [
+        (len(first) * len(second) / (len(first) + len(second)), float(np.mean(first)), float(np.mean(second)))
+        for first, second in strata
+        if len(first) and len(second)
+    ]
+    if both:
+        total = sum(weight for weight, _, _ in both)
+        return sum(w * mean for w, mean, _ in both) / total, sum(w * mean for w, _, mean in both) / total
+    alone = [[value for arms in strata for value in arms[arm]] for arm in (0, 1)]
+    production, candidate = (float(np.mean(values)) if values else None for values in alone)
+    return production, candidate
+
+
+def _shown(rule: MetricRule, mean: float | None) -> float | None:
+    return math.exp(mean) if rule.ratio and mean is not None else mean

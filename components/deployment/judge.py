@@ -1,11 +1,12 @@
 """The judge of a canary: at each look ADVANCE, HOLD or ROLLBACK, with an error rate that holds however often it looks.
 
-- ROLLBACK when any guardrail is shown worse than production (its lower limit at alpha / number of metrics is above the
-  tolerance), or a kill switch fires: P(rollback of an equal candidate) <= alpha over all looks and metrics together,
-  kill switches aside.
-- ADVANCE when every guardrail is shown to be inside the step's margin, with the step's minimum of matured users and no
-  sample-ratio mismatch: P(promotion of a candidate at or beyond the last step's margin) <= alpha over all looks. No
-  correction for the number of metrics is needed here, because all of them must pass (intersection-union).
+- ROLLBACK when any guardrail is shown worse than its tolerance (alpha is spread over the guardrails by weight), or a
+  kill switch fires: P(rollback of an equal candidate) <= alpha over all looks and metrics together, kill switches
+  aside.
+- ADVANCE when every guardrail is shown to be inside the step's margin, with the step's minimum of matured users, no
+  sample-ratio mismatch, users who stay in their arm and, before everybody, the goals that are needed: P(promotion of a
+  candidate at or beyond a margin) <= alpha over all looks. No correction for the number of guardrails is needed here,
+  because all of them must pass (intersection-union).
 - HOLD otherwise; more traffic decides. A time-out is a HOLD.
 """
 
@@ -14,13 +15,16 @@ from datetime import datetime
 
 from flywheel.components.contracts.rollout import Action, CanaryMetric, Look
 from flywheel.components.deployment import guardrails
-from flywheel.components.deployment.guardrails import Cohort
+from flywheel.components.deployment.cohort import Groups, cohorts
 from flywheel.components.deployment.policy import CanaryPolicy, Step
-from flywheel.components.deployment.turn import Arm, Turn, bucket
+from flywheel.components.deployment.turn import Turn
+from flywheel.components.deployment.waves import Waves
 
 MISMATCH = "sample-ratio-mismatch"
+STRAYED = "not-sticky"
 TIME_OUT = "time-out"
-FINAL_HOLDS = (MISMATCH, TIME_OUT)  # reasons of a HOLD that more traffic cannot mend
+FINAL_HOLDS = (MISMATCH, STRAYED, TIME_OUT)  # reasons of a HOLD that more traffic cannot mend
+_LEAST_STRAYED = 20
 
 
 def first_seen(turns: Sequence[Turn]) -> list[tuple[list[int], list[float]]]:
@@ -59,24 +63,34 @@ class Judge:
     def __init__(
         self, policy: CanaryPolicy, salt: str, candidate_digest: str = "", production_digest: str = ""
     ) -> None:
+        from flywheel.components.statistics.multiplicity import split_alpha
+
         self._policy = policy
-        self._salt = salt
         self._digests = {"candidate": candidate_digest, "production": production_digest}
-        self._controls: dict[str, bool] = {}
+        self.waves = Waves(tuple(step.share for step in policy.steps), salt)
+        self._alpha = split_alpha(policy.alpha, {rule.name: rule.alpha_weight for rule in policy.guardrails})
+        if policy.goals:
+            self._alpha |= split_alpha(policy.alpha, {rule.name: rule.alpha_weight for rule in policy.goals})
 
     @property
     def error_rate(self) -> str:
         """What the decision promises, in words and numbers."""
-        last = self._policy.steps[-1]
+        margins = ", ".join(
+            f"{rule.name} {'x' if rule.ratio else ''}{rule.margin_at(1.0):{'.2f' if rule.ratio else '+.3g'}}"
+            for rule in self._policy.guardrails
+        )
         return (
             f"rolled back although equal: at most {self._policy.alpha:.0%} of such rollouts (all looks and the "
-            f"{len(guardrails.METRICS)} guardrails together, absolute kill switches aside); promoted although the "
-            f"bad-feedback rate per user rises by {last.bad_feedback_margin:.2f}, the error rate by "
-            f"{last.error_margin:.2f} or the latency {last.latency_margin:.2f} times: at most {self._policy.alpha:.0%}"
+            f"{len(self._policy.guardrails)} guardrails together, absolute kill switches aside); promoted although "
+            f"worse by a margin ({margins}): at most {self._policy.alpha:.0%}"
         )
 
-    def assess(self, groups: Mapping[Arm, Cohort], step: Step) -> tuple[CanaryMetric, ...]:
-        """Compute every guardrail from the matured users of both arms.
+    def alpha_of(self, name: str) -> float:
+        """Error rate of a guardrail's rollback, or of calling a goal better, over all looks together."""
+        return self._alpha[name]
+
+    def assess(self, groups: Groups, step: Step) -> tuple[CanaryMetric, ...]:
+        """Compute every metric from the matured users of both arms.
 
         Args:
             groups: Production's and candidate's matured users.
@@ -85,21 +99,17 @@ class Judge:
         Returns:
             The metrics with limits and outcomes.
         """
-        policy = self._policy
-        before, after = groups["production"], groups["candidate"]
-        harm = policy.alpha / len(guardrails.METRICS)
-        bad = guardrails.bounded_limits(before.bad_feedback, after.bad_feedback, policy.alpha, harm)
-        errors = guardrails.bounded_limits(before.errors, after.errors, policy.alpha, harm)
-        expected = policy.steps[-1].minimum_users / 2
-        latency = guardrails.latency_limits(
-            before.log_latency, after.log_latency, policy.alpha, harm, policy.latency_minimum_users, expected
-        )
-        margins = step.bad_feedback_margin, step.error_margin, step.latency_margin
-        return (
-            guardrails.judged("bad_feedback", bad, margins[0], 0.0, excluded_by_share=margins[0] >= 1),
-            guardrails.judged("errors", errors, margins[1], 0.0, excluded_by_share=margins[1] >= 1),
-            guardrails.judged("latency", latency, margins[2], policy.latency_tolerance, margins[2] >= 5),
-        )
+        policy, found = self._policy, []
+        for rule in policy.metrics:
+            strata = [
+                (groups.production.of(rule.measure, wave), groups.candidate.of(rule.measure, wave))
+                for wave in range(len(policy.steps))
+            ]
+            own = self._alpha[rule.name]
+            harm, safe = (own, policy.alpha) if rule.role == "guardrail" else (own, own)
+            known = guardrails.limits(rule, strata, self.waves.planned, harm, safe, policy.asymptotic_minimum_users)
+            found.append(guardrails.judged(rule, known, step.following))
+        return tuple(found)
 
     def decide(
         self,
@@ -108,36 +118,34 @@ class Judge:
         step: Step,
         requests_in_step: int,
         killed: tuple[str, ...] = (),
-        mismatch: tuple[str, ...] = (),
+        mistrust: tuple[str, ...] = (),
     ) -> tuple[Action, tuple[str, ...]]:
-        """Turn guardrails and alarms into an action.
+        """Turn metrics and alarms into an action.
 
         Args:
-            metrics: The guardrails at this look.
+            metrics: The metrics at this look.
             users: Matured users by arm.
             step: The ramp's present step.
             requests_in_step: Requests since this share was set.
             killed: Kill switches that fired.
-            mismatch: Reasons not to trust the split.
+            mistrust: Reasons not to trust the split.
 
         Returns:
             The action and its reasons (`code: words`).
         """
         if killed:
             return Action.ROLLBACK, killed
-        harm = tuple(
-            f"harm: {metric.name} {_number(metric.production)} -> {_number(metric.candidate)}, worse by at least "
-            f"{_number(metric.lower)} (limit valid at every look)"
-            for metric in metrics
-            if metric.outcome == "harm"
-        )
+        harm = tuple(_harm(metric) for metric in metrics if metric.outcome == "harm")
         if harm:
             return Action.ROLLBACK, harm
-        if mismatch:
-            return Action.HOLD, mismatch
+        if mistrust:
+            return Action.HOLD, mistrust
         short = [f"{arm} {count} of {step.minimum_users}" for arm, count in users.items() if count < step.minimum_users]
-        unsettled = [f"{metric.name} {metric.outcome}" for metric in metrics if metric.outcome != "safe"]
-        if not short and not unsettled:
+        guards = [metric for metric in metrics if metric.role == "guardrail"]
+        unsettled = [f"{metric.name} {metric.outcome}" for metric in guards if metric.outcome != "safe"]
+        better = sum(metric.outcome == "better" for metric in metrics)
+        needed = self._policy.goals_needed if step.following == 1.0 else 0
+        if not short and not unsettled and better >= needed:
             return Action.ADVANCE, (f"safe: every guardrail is inside the margin of the {step.share:.0%} step",)
         reasons = []
         if requests_in_step >= self._policy.most_requests_per_step:
@@ -146,6 +154,8 @@ class Judge:
             reasons.append(f"too-few-users: {', '.join(short)} matured users")
         if unsettled:
             reasons.append(f"unclear: {', '.join(unsettled)}")
+        if better < needed:
+            reasons.append(f"no-goal: {better} of {needed} goals shown better")
         return Action.HOLD, tuple(reasons)
 
     def look(self, turns: Sequence[Turn], step: Step, now: float, at: datetime) -> Look:
@@ -160,23 +170,22 @@ class Judge:
         Returns:
             The look with its action and reasons.
         """
-        controls = frozenset(turn.subject for turn in turns if self._control(turn.subject))
-        groups = guardrails.cohorts(turns, controls, now, self._policy.maturity)
+        groups = cohorts(turns, self.waves, now, self._policy.maturity, self._policy.return_gap)
         metrics = self.assess(groups, step)
-        users = {arm: cohort.users for arm, cohort in groups.items()}
+        users = {"production": groups.production.users, "candidate": groups.candidate.users}
         action, reasons = self.decide(
             metrics,
             users,
             step,
             sum(turn.share == step.share for turn in turns),
             self.kill_switches(turns),
-            self._mismatch(turns),
+            self._mistrust(turns, groups.strayed),
         )
         candidate = sum(turn.arm == "candidate" for turn in turns)
         return Look(
             at=at,
             share=step.share,
-            users={str(arm): count for arm, count in users.items()},
+            users=users,
             requests={"production": len(turns) - candidate, "candidate": candidate},
             metrics=metrics,
             action=action,
@@ -200,20 +209,28 @@ class Judge:
             reasons.append(f"wrong-model: {wrong} answers of the candidate's server came from other weights")
         return tuple(reasons)
 
-    def _mismatch(self, turns: Sequence[Turn]) -> tuple[str, ...]:
+    def _mistrust(self, turns: Sequence[Turn], strayed: int) -> tuple[str, ...]:
         from flywheel.components.statistics.sample_ratio import srm_steps_detected
 
+        if strayed >= _LEAST_STRAYED and strayed > self._policy.most_strayed * len(turns):
+            return (
+                f"{STRAYED}: {strayed} of {len(turns)} turns were served by the arm that the user does not belong to; "
+                "split users, not requests",
+            )
         steps = first_seen(turns)
         if not steps or not srm_steps_detected(steps, self._policy.sample_ratio_alpha):
             return ()
         seen = ", ".join(f"{counts[1]} of {sum(counts)} at {shares[1]:.0%}" for counts, shares in steps)
         return (f"{MISMATCH}: new users on the candidate {seen}; the split cannot be trusted, find out why",)
 
-    def _control(self, subject: str) -> bool:
-        known = self._controls.get(subject)
-        if known is None:
-            known = self._controls[subject] = bucket(subject, self._salt) >= self._policy.control_floor
-        return known
+
+def _harm(metric: CanaryMetric) -> str:
+    bound = metric.lower if metric.better == "lower" else metric.upper
+    worse = "unknown" if bound is None else f"{bound:.3g}x" if metric.scale == "ratio" else f"{abs(bound):.3g}"
+    return (
+        f"harm: {metric.name} {_number(metric.production)} -> {_number(metric.candidate)}, "
+        f"{'at best' if metric.scale == 'ratio' else 'worse by at least'} {worse} (limit valid at every look)"
+    )
 
 
 def _number(value: float | None) -> str:

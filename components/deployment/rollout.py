@@ -13,18 +13,39 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from types import FrameType
-from typing import Literal
+from typing import Literal, Protocol
 
 from flywheel.components.contracts.rollout import Action, Look, RolloutState
 from flywheel.components.deployment.driver import CandidateFailedError, RolloutDriver
 from flywheel.components.deployment.journal import Journal
 from flywheel.components.deployment.judge import FINAL_HOLDS, Judge
 from flywheel.components.deployment.policy import CanaryPolicy, Step
-from flywheel.components.deployment.simulated_users import SimulatedUsers
 from flywheel.components.deployment.turn import Turn
 
 Decision = Literal["promote", "rollback", "hold"]
-UsersOf = Callable[[str, list[Turn]], SimulatedUsers]
+
+
+class TrafficSource(Protocol):
+    """Where turns come from: users who are simulated, or real ones whose turns are read from the store."""
+
+    @property
+    def clock(self) -> float:
+        """The traffic's time, in the unit of `Turn.asked_at` and of the policy's maturity."""
+        ...
+
+    def stop(self) -> None:
+        """Let no further turn come; `run` returns soon."""
+        ...
+
+    async def run(self, observe: Callable[[Turn], None]) -> None:
+        """Call `observe` with each turn until the traffic ends or `stop` is called.
+
+        A turn's share and arm are those in force when it was asked.
+        """
+        ...
+
+
+UsersOf = Callable[[str, list[Turn]], TrafficSource]
 
 
 class Rollout:
@@ -60,7 +81,7 @@ class Rollout:
             self.state, self.turns = left, turns
         self._written = len(self.turns)
         self._due = asyncio.Event()
-        self._users: SimulatedUsers | None = None
+        self._users: TrafficSource | None = None
 
     @property
     def step(self) -> Step | None:
@@ -104,7 +125,7 @@ class Rollout:
             await self._driver.stop()
         return self.state
 
-    async def _ramp(self, users: SimulatedUsers) -> None:
+    async def _ramp(self, users: TrafficSource) -> None:
         playing = asyncio.create_task(users.run(self._observe))
         try:
             while self.state.decision == "running":
@@ -177,7 +198,7 @@ def _same(one: RolloutState, other: RolloutState) -> bool:
 
 
 def _short(look: Look) -> str:
-    bad = look.metrics[0]
+    bad = next((metric for metric in look.metrics if metric.name == "bad_feedback"), look.metrics[0])
     if bad.production is None or bad.candidate is None:
         return f"{look.users['candidate']} users on the candidate judged"
     return f"bad feedback {bad.production:.0%} -> {bad.candidate:.0%}, {look.users['candidate']} users judged"

@@ -122,10 +122,11 @@ class SimulatedUsers:
             status, arm = reply.status, reply.headers.get(ARM_HEADER, "production")
             latency = float(reply.headers.get(LATENCY_HEADER, "0"))
             share = float(reply.headers.get(SHARE_HEADER, "0"))
-        text, digest = "", ""
+        text, digest, tokens = "", "", None
         if status < 400:
             answer = orjson.loads(raw)
             text, digest = answer["choices"][0]["message"]["content"] or "", answer.get("system_fingerprint") or ""
+            tokens = (answer.get("usage") or {}).get("completion_tokens")
         random = Random(f"{self._seed}:{subject}:{number}")
         reaction = react(text, status >= 400 or not text.strip(), question.references, random)
         return Turn.model_validate(
@@ -139,6 +140,7 @@ class SimulatedUsers:
                 "latency_ms": latency,
                 "digest": digest,
                 "response": text,
+                "tokens": tokens,
                 "wrong": reaction.wrong,
                 "safety": bool(leaked(text, [*(message["content"] for message in messages), *question.references])),
                 "time": datetime.now(UTC).isoformat(),

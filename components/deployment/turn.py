@@ -24,7 +24,8 @@ class Turn(Document):
     rating: Literal[-1, 0, 1] | None = None
     correction: str | None = None
     comment: str | None = None
-    implicit: tuple[Literal["rephrase", "abandon", "copy"], ...] = ()
+    implicit: tuple[Literal["regenerate", "rephrase", "abandon", "copy", "click"], ...] = ()
+    tokens: int | None = None  # of the answer; None: the server does not count
     safety: bool = False  # the answer holds personal data that the question did not
     time: str = ""  # ISO 8601, UTC
 
@@ -39,14 +40,19 @@ class Turn(Document):
         return self.status < 400 and not self.response.strip()
 
     @property
+    def complained(self) -> bool:
+        """Whether the user said so in words or with a thumb: explicit bad feedback."""
+        return self.rating == -1 or self.correction is not None
+
+    @property
+    def dissatisfied(self) -> bool:
+        """Whether the user showed it without a word: asked again, in other words, or left."""
+        return not {"regenerate", "rephrase", "abandon"}.isdisjoint(self.implicit)
+
+    @property
     def bad(self) -> bool:
-        """Whether the user showed dissatisfaction: thumbs down, correction, rephrasing or leaving."""
-        return (
-            self.rating == -1
-            or self.correction is not None
-            or "rephrase" in self.implicit
-            or "abandon" in self.implicit
-        )
+        """Whether the user showed dissatisfaction in either way."""
+        return self.complained or self.dissatisfied
 
 
 def bucket(subject: str, salt: str) -> float:

@@ -49,16 +49,27 @@ def test_the_component_runs_in_kfps_local_runner(model_folders: dict[str, Path],
     assert record.details["timeline"][-1]["requests"] == sum(state.looks[-1].requests.values())
     written = [path for path in (tmp_path / "root").rglob("rollout") if path.is_file()]
     assert [RolloutState.read(path) for path in written] == [state]
+    (alert,) = [json.loads(line) for line in (tmp_path / "store" / "alerts.jsonl").read_text().splitlines()]
+    assert (alert["kind"], alert["reason"], alert["severity"]) == ("canary_hold", "canary_traffic_ended", "warning")
+    assert "too-few-users" in alert["summary"]
     (page,) = [path for path in (tmp_path / "root").rglob("ramp*") if path.is_file()]
     assert "held" in page.read_text()
     assert json.loads(state.to_json())["schema"] == "flywheel.rollout/v1"
 
 
-def test_shares_that_are_no_schedule_are_refused_before_anything_starts(tmp_path: Path) -> None:
-    from flywheel.components.deployment import canary_record
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"shares": "0.5"}, r"shares must rise to 1\.0"),
+        ({"harm_budget": 3.0}, "harm_budget must lie in"),
+        ({"policy": "/none.yaml"}, "not a valid canary policy"),
+    ],
+)
+def test_rules_that_are_none_are_refused_before_anything_starts(given: dict, message: str) -> None:
+    class Place:
+        path = "/nowhere"
 
-    places = canary_record.Places(rollout=str(tmp_path / "rollout"), ramp=str(tmp_path / "ramp.html"))
-    with pytest.raises(ValueError, match=r"shares must rise to 1\.0"):
-        canary_record.recorded(
-            places, str(tmp_path / "store"), "run-1", "0.5", lambda folder, policy: pytest.fail("ran")
+    with pytest.raises(ValueError, match=message):
+        run_canary.python_func(
+            Place(), "production", Place(), "registry", "assistant", Place(), Place(), Place(), "store", "r", **given
         )

@@ -5,13 +5,14 @@ from random import Random
 import pytest
 
 from flywheel.components.contracts.rollout import Action, Look
-from flywheel.components.deployment.guardrails import cohorts
+from flywheel.components.deployment.cohort import cohorts
 from flywheel.components.deployment.judge import Judge, first_seen
 from flywheel.components.deployment.policy import CanaryPolicy
 from flywheel.components.deployment.turn import Turn, bucket
+from flywheel.components.deployment.waves import Place, Waves
 
 SALT = "rollout-1"
-POLICY = CanaryPolicy.for_shares((0.01, 0.05, 0.25, 0.5, 1.0))
+POLICY = CanaryPolicy.for_shares((0.01, 0.05, 0.25, 0.5, 1.0), harm_budget=0.05)
 LAST = POLICY.steps[-1]
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -49,9 +50,11 @@ def look(turns: list[Turn], step=LAST, policy: CanaryPolicy = POLICY) -> Look:
 
 
 def test_a_better_candidate_advances() -> None:
-    seen = look(traffic(600, 0.5, {"production": 0.25, "candidate": 0.05}))
-    assert seen.action is Action.ADVANCE
-    assert {metric.outcome for metric in seen.metrics} == {"safe"}
+    seen = look(traffic(900, 0.5, {"production": 0.25, "candidate": 0.05}))
+    assert seen.action is Action.ADVANCE, seen.reasons
+    assert {metric.outcome for metric in seen.metrics if metric.role == "guardrail"} == {"safe"}
+    outcomes = {metric.name: metric.outcome for metric in seen.metrics if metric.role == "goal"}
+    assert outcomes == {"fewer_complaints": "better", "more_engagement": "unclear"}
 
 
 def test_a_harmful_candidate_is_rolled_back_with_the_numbers() -> None:
@@ -124,25 +127,127 @@ def test_a_time_out_holds_and_never_ships() -> None:
     assert seen.reasons[0].startswith("time-out")
 
 
+def of_wave(arm: str, wave: int, skip: int = 0, waves: Waves | None = None) -> str:
+    """A user whose bucket belongs to an arm and a wave."""
+    waves = waves or Waves(tuple(step.share for step in POLICY.steps), SALT)
+    found = (name for name in map("user-{}".format, range(100_000)) if waves.place(name) == Place(arm, wave))
+    return next(name for place, name in enumerate(found) if place == skip)
+
+
+WAVES = Waves(tuple(step.share for step in POLICY.steps), SALT)
+
+
+def judged(turns: list[Turn], arm: str, now: float, maturity: float = 200) -> list[float]:
+    return cohorts(turns, WAVES, now, maturity, 100)[arm].all("bad_feedback")
+
+
 def test_only_users_of_equal_age_are_judged() -> None:
+    old, new = of_wave("candidate", 3), of_wave("candidate", 3, 1)
     turns = [
-        turn("old", "candidate", 0, 0),
-        turn("old", "candidate", 1, 900, bad=True),
-        turn("new", "candidate", 0, 950),
+        turn(old, "candidate", 0, 0),
+        turn(old, "candidate", 1, 900, bad=True),
+        turn(new, "candidate", 0, 950),
     ]
-    judged = cohorts(turns, frozenset(), now=1000, maturity=200)["candidate"]
-    assert judged.bad_feedback == [0.0]  # the second turn came after the age of 200; the new user is too young
+    # The second turn came after the age of 200; the new user is too young.
+    assert judged(turns, "candidate", now=1000) == [0.0]
 
 
-def test_users_who_were_moved_are_no_controls() -> None:
+def test_a_control_is_met_from_the_moment_on_at_which_its_wave_is_exposed() -> None:
+    control, moved = of_wave("production", 3), of_wave("candidate", 3)
     turns = [
-        turn("moved", "production", 0, 0, bad=True),
-        turn("moved", "candidate", 1, 5),
-        turn("control", "production"),
+        turn(control, "production", 0, 0, bad=True, share=0.25),  # wave 3 begins at 50 %: as for the moved user,
+        turn(moved, "production", 0, 1, bad=True, share=0.25),  # what came before counts for nobody
+        turn(control, "production", 1, 5, share=0.5),
+        turn(moved, "candidate", 1, 6, share=0.5),
     ]
-    judged = cohorts(turns, frozenset({"control"}), now=math.inf, maturity=200)
-    assert judged["production"].bad_feedback == [0.0]
-    assert judged["candidate"].bad_feedback == [0.0]
+    assert judged(turns, "production", math.inf) == [0.0]
+    assert judged(turns, "candidate", math.inf) == [0.0]
+    assert judged(turns[:2], "production", math.inf) == []
+
+
+def test_users_who_change_arms_hold_the_ramp() -> None:
+    turns = traffic(400, 0.5, {"production": 0.25, "candidate": 0.05})
+    swapped = [
+        one.model_copy(update={"arm": "candidate", "digest": "candidate"}) if number % 10 == 0 else one
+        for number, one in enumerate(turns)
+    ]
+    seen = look(swapped)
+    assert seen.action is Action.HOLD
+    assert seen.reasons[0].startswith("not-sticky: ")
+
+
+def test_waves_cut_controls_like_the_exposed_and_plan_their_shares() -> None:
+    names = [f"user-{number}" for number in range(40_000)]
+    places = [WAVES.place(name) for name in names]
+    for wave, planned in enumerate(WAVES.planned):
+        both = [place for place in places if place.wave == wave]
+        assert sum(place.arm == "candidate" for place in both) / len(both) == pytest.approx(planned, abs=0.03)
+    assert WAVES.compared(0.5) == pytest.approx(1.0)
+    assert WAVES.compared(0.01) == pytest.approx(sum(place.wave == 0 for place in places) / 40_000, abs=0.01)
+    effective = sum(
+        len(one) * len(two) / (len(one) + len(two))
+        for wave in range(4)
+        for one, two in [[[p for p in places if p == Place(arm, wave)] for arm in ("production", "candidate")]]
+    )
+    assert WAVES.effective(0.5) == pytest.approx(effective / 40_000, rel=0.03)
+
+
+def test_slow_is_what_production_was_at_first_and_its_users_do_not_judge_it() -> None:
+    turns = traffic(600, 0.5, {"production": 0.1, "candidate": 0.1})
+    slow = [one.model_copy(update={"latency_ms": 200.0}) if one.arm == "candidate" else one for one in turns]
+    groups = cohorts(slow, WAVES, math.inf, 200, 100)
+    assert set(groups.candidate.all("latency_p95")) == {1.0}
+    first = {one.subject for one in [one for one in slow if one.arm == "production"][:200]}
+    assert len(groups.production.all("latency_p95")) == groups.production.users - len(first)
+    few = cohorts(slow[:150], WAVES, math.inf, 200, 100)
+    assert few.candidate.all("latency_p95") == []  # not known yet
+
+
+def test_cost_is_in_tokens_when_the_server_counts_and_in_characters_when_not() -> None:
+    user = of_wave("candidate", 0)
+    counted = [turn(user, "candidate", 0, 0, tokens=8), turn(user, "candidate", 1, 1, tokens=2)]
+    assert cohorts(counted, WAVES, math.inf, 9, 9).candidate.all("cost") == [pytest.approx(math.log(4))]
+    partly = [counted[0], turn(user, "candidate", 1, 1)]
+    assert cohorts(partly, WAVES, math.inf, 9, 9).candidate.all("cost") == [pytest.approx(math.log(3))]
+
+
+@pytest.mark.parametrize(
+    ("change", "harmed"),
+    [
+        ({"rating": None, "implicit": ("rephrase",)}, "dissatisfaction"),
+        ({"tokens": 30}, "cost"),
+        ({"latency_ms": 90.0}, "latency"),
+        ({"status": 500, "digest": "", "response": ""}, "kill-errors"),
+    ],
+)
+def test_each_guardrail_rolls_back_by_itself(change: dict, harmed: str) -> None:
+    turns = [
+        one.model_copy(update={"tokens": 8} | (change if one.arm == "candidate" else {}))
+        for one in traffic(900, 0.5, {"production": 0.1, "candidate": 0.1})
+    ]
+    seen = look(turns)
+    assert seen.action is Action.ROLLBACK
+    assert harmed in " ".join(seen.reasons)
+
+
+def test_thumbs_that_vanish_are_harm_although_complaints_vanish_too() -> None:
+    random, turns = Random(5), []
+    for one in traffic(1500, 0.5, {"production": 0.0, "candidate": 0.0}):
+        rating = random.choice((1, -1, None, None)) if one.arm == "production" else None
+        turns.append(one.model_copy(update={"rating": rating}))
+    seen = look(turns)
+    assert seen.action is Action.ROLLBACK
+    assert [reason.split()[1] for reason in seen.reasons] == ["feedback_rate"]
+
+
+def test_goals_that_are_needed_hold_the_last_step_only() -> None:
+    policy = POLICY.model_copy(update={"goals_needed": 1})
+    equal = traffic(3000, 0.5, {"production": 0.1, "candidate": 0.1})
+    assert look(equal).action is Action.ADVANCE
+    seen = look(equal, policy=policy)
+    assert seen.action is Action.HOLD
+    assert seen.reasons == ("no-goal: 0 of 1 goals shown better",)
+    assert look(equal, POLICY.steps[2], policy).action is Action.ADVANCE
 
 
 def test_assignment_is_sticky_and_uniform() -> None:
