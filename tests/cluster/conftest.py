@@ -14,7 +14,7 @@ import pytest
 SHARED = Path(__file__).parents[3] / "shared"
 ADMIN = "test-admin"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-ACCOUNTS = ("flywheel-steps", "flywheel-launcher", "flywheel-deployer")
+ACCOUNTS = ("flywheel-steps", "flywheel-launcher", "flywheel-deployer", "flywheel-gitops")
 
 
 def free_port() -> int:
@@ -50,8 +50,9 @@ def api_server(tmp_path_factory):
     (home / "sa.key").write_bytes(key.private_bytes(*pem))
     lines = [f'{ADMIN},admin,admin,"system:masters"']
     for name in ACCOUNTS:
-        groups = "system:serviceaccounts,system:serviceaccounts:flywheel"
-        lines.append(f'{name},system:serviceaccount:flywheel:{name},{name},"{groups}"')
+        namespace = "flux-system" if name == "flywheel-gitops" else "flywheel"
+        groups = f"system:serviceaccounts,system:serviceaccounts:{namespace}"
+        lines.append(f'{name},system:serviceaccount:{namespace}:{name},{name},"{groups}"')
     (home / "tokens.csv").write_text("\n".join(lines) + "\n")
     commands = [
         [
