@@ -18,11 +18,12 @@ _SIGNALS = {6: "SIGABRT", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM"}
 
 
 class TrainingFailed(RuntimeError):
-    """A training job gave no model; `kind` says whether the same job can succeed when run again."""
+    """A training job gave no model; `kind` says whether the same job can succeed when run again, `reason` is a code."""
 
-    def __init__(self, message: str, kind: Kind = "fatal"):
+    def __init__(self, message: str, kind: Kind = "fatal", reason: str = "TRAINING_FAILED"):
         super().__init__(message)
         self.kind: Kind = kind
+        self.reason = reason
 
 
 class RankFailure(Document):

@@ -7,16 +7,16 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
 from flywheel.components.training import checkpoints, progress, weights
-from flywheel.components.training.failure import Kind, RankFailure, TrainingFailed, exit_words
+from flywheel.components.training.failure import RankFailure, TrainingFailed, exit_words
 from flywheel.components.training.job import TrainingJob, TrainingResult
 from flywheel.components.training.process_environment import process_environment
+from flywheel.components.training.termination import sigterm_raises
 
 _LOOK_EVERY = 0.1  # seconds
 _GRACE = 10.0  # seconds between SIGTERM and SIGKILL
@@ -85,7 +85,7 @@ def _attempt(job: TrainingJob, say: Callable[[str], None], timeout: float, lock:
     (work / "result.json").unlink(missing_ok=True)
     (work / "progress.jsonl").unlink(missing_ok=True)
     job.write(work / "job.json")
-    with (work / "logs" / "agent.log").open("wb") as log, _sigterm_is_an_error():
+    with (work / "logs" / "agent.log").open("wb") as log, sigterm_raises():
         process = subprocess.Popen(
             _command(job),
             env=process_environment(job),
@@ -186,24 +186,6 @@ def _only_launcher(work: Path) -> Iterator[int]:
                     raise TrainingFailed(f"another process trains this very job in {work}", "retryable") from None
                 time.sleep(_LOOK_EVERY)
         yield handle.fileno()
-
-
-@contextlib.contextmanager
-def _sigterm_is_an_error() -> Iterator[None]:
-    """Let SIGTERM unwind the stack, so that `finally` stops the processes; only the main thread may set handlers."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, _: object) -> None:
-        kind: Kind = "retryable"
-        raise TrainingFailed(f"stopped by {signal.Signals(number).name}; run again to continue", kind)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _clear(work: Path) -> None:

@@ -1,7 +1,7 @@
 """The training step: from dataset manifest and base model to a model folder with its manifest."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,10 @@ from flywheel.components.contracts.dataset import DatasetManifest
 from flywheel.components.contracts.lineage import RowCounts
 from flywheel.components.contracts.model import ModelManifest
 from flywheel.components.preflight.model_folder import check_model_folder
-from flywheel.components.training import weights
+from flywheel.components.training import weights, zero_stage
+from flywheel.components.training.backend import Backend, LocalBackend, World
 from flywheel.components.training.job import Hyperparameters, TrainingJob, TrainingResult
-from flywheel.components.training.local_launcher import launch, result_of
-from flywheel.components.training.process_environment import cores, devices
-
-_WORK = ".training-jobs"
+from flywheel.components.training.model_size import model_size
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,7 @@ class Trained:
     tokens_per_second: float
     adopted: bool  # the model was there already: nothing was trained
     notes: tuple[str, ...]
+    launch: dict[str, Any] = field(default_factory=dict)  # how the launcher ran it
 
     def outcome(self) -> str:
         """Say how the step ended: "trained" or "adopted"."""
@@ -48,6 +47,7 @@ class Trained:
             "loss": [[step, value] for step, value in self.loss],
             "tokens_per_second": self.tokens_per_second,
             "notes": list(self.notes),
+            "launch": self.launch,
         }
 
 
@@ -65,6 +65,7 @@ def train_model(
     seed: int = 7,
     work: str = "",
     timeout_seconds: float = 86400.0,
+    backend: Backend | None = None,
     say: Callable[[str], None] = print,
 ) -> Trained:
     """Fine-tune the base model on a dataset; a job that was done before is taken over, one that was killed continues.
@@ -75,13 +76,14 @@ def train_model(
         base_model: Folder of any causal language model with safetensors and a tokenizer.
         output: Model folder to make.
         run_id: Run that the model belongs to.
-        launcher: "local".
+        launcher: "local", or the name of `backend`'s.
         processes: Training processes; on GPUs one each.
-        zero_stage: DeepSpeed ZeRO stage, 0 to 3.
+        zero_stage: DeepSpeed ZeRO stage, 0 to 3; -1: the lowest that fits model and devices.
         hyperparameters: What shapes the weights; None: the defaults.
         seed: Of data order and of everything random.
         work: Folder for the jobs' work folders; "": next to the output. A volume that outlives the pod, on a cluster.
-        timeout_seconds: Wall time for one attempt.
+        timeout_seconds: Wall time for one attempt of the local launcher.
+        backend: Where to run the job; None: on this machine.
         say: Called with lines of progress.
 
     Returns:
@@ -92,38 +94,36 @@ def train_model(
         FileNotFoundError: Something named is not there.
         TrainingFailed: The processes gave no model.
     """
-    if launcher != "local":
+    if backend is None and launcher != "local":
         raise ValueError(
-            f"launcher {launcher!r} is not available: this version trains with launcher 'local' (torchrun on this "
-            "machine); on a cluster give the step itself GPUs"
+            f"launcher {launcher!r} is not available: take 'local' (torchrun on this machine) or, in the train_model "
+            "step, 'trainjob' (Kubeflow Trainer)"
         )
+    where = backend or LocalBackend(work, timeout_seconds)
     dataset = DatasetManifest.read(_existing(manifest, "dataset manifest"))
-    job = _job(dataset, sft, base_model, run_id, processes, zero_stage, hyperparameters or Hyperparameters(), seed)
+    settings = hyperparameters or Hyperparameters()
+    _check_inputs(dataset, sft, base_model, zero_stage)
+    world = where.world(processes, dataset.splits["sft"].rows)
+    stage, reason = _stage(base_model, world, zero_stage, settings)
+    if reason:
+        say(f"training: {reason}")
+    job = _job(dataset, sft, base_model, run_id, world, stage, settings, seed)
     target = Path(output)
-    folder = (Path(work) if work else target.parent / _WORK) / job.fingerprint()
-    job = job.model_copy(update={"work": str(folder.absolute())})
-    adopted = result_of(job) is not None
-    result = launch(job, say, timeout_seconds)
+    job = job.model_copy(update={"work": str(where.folder(job.fingerprint(), target).absolute())})
+    launched = where.launch(job, say)
+    result = launched.result
     found = weights.published(target, result.fingerprint)
     made = found if found is not None and found.run_id == run_id else _manifest(dataset, job, result)
     if made is not found:
-        weights.publish(folder / "export", target, made)
+        weights.publish(Path(job.work) / "export", target, made)
     for note in result.notes:
         say(f"training: note: {note}")
     counts = RowCounts(rows_in=result.rows, accepted=result.rows_trained, quarantined=result.rows_left_out)
-    return Trained(made, counts, list(result.loss), result.tokens_per_second, adopted, result.notes)
+    notes = (*([reason] if reason else []), *result.notes)
+    return Trained(made, counts, list(result.loss), result.tokens_per_second, launched.adopted, notes, launched.details)
 
 
-def _job(
-    dataset: DatasetManifest,
-    sft: str,
-    base_model: str,
-    run_id: str,
-    processes: int,
-    zero_stage: int,
-    hyperparameters: Hyperparameters,
-    seed: int,
-) -> TrainingJob:
+def _check_inputs(dataset: DatasetManifest, sft: str, base_model: str, stage: int) -> None:
     """Check everything that can be checked before an hour is spent."""
     split = dataset.splits.get("sft")
     if split is None or split.rows == 0:
@@ -134,25 +134,44 @@ def _job(
     if not (Path(sft) / "state.json").is_file():
         raise FileNotFoundError(f"training rows {sft}: no such Hugging Face dataset folder (datasets.save_to_disk)")
     check_model_folder(base_model)
-    device, available = devices()
-    if zero_stage not in (0, 1, 2, 3):
-        raise ValueError(f"zero_stage is {zero_stage}; DeepSpeed has ZeRO stages 0, 1, 2 and 3")
-    most = available if device == "cuda" else max(2, cores())
-    if not 1 <= processes <= most:
-        unit = "GPUs" if device == "cuda" else "CPU cores"
-        raise ValueError(f"{processes} training processes on {available} {unit}; give between 1 and {most}")
-    if processes > split.rows:
-        raise ValueError(f"{processes} training processes for {split.rows} rows; give at most one process a row")
+    if stage not in (zero_stage.AUTO, *zero_stage.STAGES):
+        raise ValueError(f"zero_stage is {stage}; DeepSpeed has ZeRO stages 0, 1, 2 and 3, and -1 chooses one")
+
+
+def _stage(base_model: str, world: World, asked: int, settings: Hyperparameters) -> tuple[zero_stage.Stage, str]:
+    """Take the stage that was asked for, or choose one and say why."""
+    if asked in zero_stage.STAGES:
+        return zero_stage.STAGES[asked], ""
+    if not world.device_bytes:
+        raise ValueError(
+            "zero_stage is -1 (automatic), but the devices' memory is not known; give `gpu_memory_gib` in `cluster` "
+            "(80 for an H100, 141 for an H200), or a stage from 0 to 3"
+        )
+    rows, length = settings.batch_size, settings.max_length
+    choice = zero_stage.choose(model_size(base_model), world.processes, world.device_bytes, rows, length, world.device)
+    return choice.stage, choice.reason
+
+
+def _job(
+    dataset: DatasetManifest,
+    sft: str,
+    base_model: str,
+    run_id: str,
+    world: World,
+    stage: zero_stage.Stage,
+    hyperparameters: Hyperparameters,
+    seed: int,
+) -> TrainingJob:
     return TrainingJob(
         run_id=run_id,
         base_model=str(Path(base_model).absolute()),
         base_digest=weights.model_digest(base_model),
         dataset=str(Path(sft).absolute()),
-        dataset_digest=split.digest,
+        dataset_digest=dataset.splits["sft"].digest,
         work="",
-        processes=processes,
-        device=device,
-        zero_stage=zero_stage,
+        processes=world.processes,
+        device=world.device,
+        zero_stage=stage,
         hyperparameters=hyperparameters,
         seed=seed,
         code_version=version("feedback-flywheel"),
