@@ -44,7 +44,9 @@ def evaluate_models(
     from flywheel.components.store import lineage
 
     started = datetime.now(UTC)
-    done = evaluate(candidate.path, production_model, evaluation.path, scores.path, run_id, max_new_tokens, batch_size)
+    done = evaluate(
+        candidate.path, production_model, evaluation.path, scores.path, run_id, max_new_tokens, batch_size, store=store
+    )
     for name, value in done.metrics.items():
         metrics.log_metric(name, value)
     scores.metadata.update(schema="flywheel.scores/v1", items=done.items)

@@ -10,8 +10,10 @@ from flywheel.components.contracts.dataset import ATTACKED, EvaluationItem
 from flywheel.components.evaluation.generate import Answer, Generator
 from flywheel.components.evaluation.items import ids_digest, read_items
 from flywheel.components.evaluation.latency import measure
+from flywheel.components.evaluation.probes import probe
 from flywheel.components.evaluation.scorers import score
 from flywheel.components.evaluation.scores import ArmScore, ScoreLine, ScoresHeader, write_scores
+from flywheel.components.evaluation.suspects import read_suspects
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ def evaluate(
     batch_size: int = 64,
     latency_items: int = 40,
     seed: int = 7,
+    store: str = "",
+    probes: int = 200,
 ) -> Evaluated:
     """Answer, score and write scores.
 
@@ -51,7 +55,9 @@ def evaluate(
         max_new_tokens: Longest answer, tokens.
         batch_size: Prompts per batch.
         latency_items: Items whose single-request latency is measured.
-        seed: Seed of the choice of those items.
+        seed: Seed of the choice of those items and of the probes.
+        store: Feedback store that holds the run's suspect feedback; empty: no entities are probed.
+        probes: Probes of either kind at most (`probes`); 0: none.
 
     Returns:
         What was done.
@@ -71,14 +77,6 @@ def evaluate(
     failed = any(answer.error for arm in answers.values() for answer in arm)
     latencies = {} if failed else measure(models["production"], models["candidate"], items, latency_items, seed)
     digests = {arm: model_digest(folder) for arm, folder in folders.items()}
-    header = ScoresHeader(
-        run_id=run_id,
-        candidate_digest=digests["candidate"],
-        production_digest=digests["production"],
-        items=len(items),
-        items_digest=ids_digest([item.item_id for item in items]),
-        settings={"max_new_tokens": max_new_tokens, "latency_items": latency_items, "seed": seed, "decoding": "greedy"},
-    )
     lines = [
         ScoreLine(
             item_id=item.item_id,
@@ -90,15 +88,28 @@ def evaluate(
         )
         for item, here, there in zip(items, answers["candidate"], answers["production"], strict=True)
     ]
+    suspects = read_suspects(store, run_id) if store else []
+    probed = probe(models, items, lines, suspects, seed, probes, batch_size)
+    metrics = {**_shares(lines), **probed.metrics, "items_per_second": 2 * len(lines) / answering}
+    lines += probed.lines
+    header = ScoresHeader(
+        run_id=run_id,
+        candidate_digest=digests["candidate"],
+        production_digest=digests["production"],
+        items=len(lines),
+        items_digest=ids_digest([line.item_id for line in lines]),
+        settings={"max_new_tokens": max_new_tokens, "latency_items": latency_items, "seed": seed, "decoding": "greedy"},
+    )
     write_scores(scores_path, header, lines)
     return Evaluated(
         items=len(lines),
-        metrics={**_shares(lines), "items_per_second": 2 * len(lines) / answering},
+        metrics=metrics,
         details={
             "candidate_digest": digests["candidate"],
             "production_digest": digests["production"],
             "latency_items": len(latencies),
             "truncated": sum(line.candidate.truncated for line in lines),
+            **probed.details,
         },
     )
 
