@@ -4,7 +4,7 @@ import importlib
 from typing import Any
 
 # name -> function in the module of the same name (with underscores)
-PIPELINES = ("flywheel", "ingest-feedback", "retrain-model", "roll-out-model", "monitor-model")
+PIPELINES = ("flywheel", "ingest-feedback", "retrain-model", "roll-out-model", "monitor-model", "compare-versions")
 
 
 def load(name: str) -> Any:

@@ -7,12 +7,29 @@ in both.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from flywheel.components.deployment.measures import Measure, values_of
 from flywheel.components.deployment.turn import Arm, Turn
-from flywheel.components.deployment.waves import Waves
+from flywheel.components.deployment.waves import Place
 
 _BURN_IN = 200  # production's first answered turns set what counts as slow
+
+
+class Places(Protocol):
+    """Who belongs where: `Waves` in a canary; the version met first where somebody else assigned the users."""
+
+    def place(self, subject: str) -> Place:
+        """Return a user's arm in the comparison and the wave."""
+        ...
+
+    def arm(self, subject: str, share: float) -> Arm:
+        """Return the arm that should serve a user at a share."""
+        ...
+
+    def begins_at(self, wave: int) -> float:
+        """Return the share from which on a wave's users are compared."""
+        ...
 
 
 @dataclass
@@ -47,7 +64,7 @@ class Groups:
         return self.candidate if arm == "candidate" else self.production
 
 
-def cohorts(turns: Sequence[Turn], waves: Waves, now: float, maturity: float, return_gap: float) -> Groups:
+def cohorts(turns: Sequence[Turn], waves: Places, now: float, maturity: float, return_gap: float) -> Groups:
     """Collect the matured users of both arms.
 
     Args:
@@ -88,7 +105,8 @@ def cohorts(turns: Sequence[Turn], waves: Waves, now: float, maturity: float, re
 
 def _slow(turns: Sequence[Turn]) -> tuple[float | None, frozenset[str]]:
     """Production's 95th percentile over its first turns, and whose turns they are: those users are not judged by it."""
-    first = [turn for turn in turns if turn.arm == "production" and not turn.error][:_BURN_IN]
+    first = [turn for turn in turns if turn.arm == "production" and not turn.error and turn.latency_ms > 0]
+    first = first[:_BURN_IN]
     if len(first) < _BURN_IN:
         return None, frozenset()
     ordered = sorted(turn.latency_ms for turn in first)

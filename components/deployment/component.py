@@ -201,3 +201,56 @@ def check_prediction(
         metrics.log_metric(name, value)
     check.metadata.update(schema="flywheel.prediction-check/v1", decision=made.decision)
     return sum(metric.outcome == "missed" for metric in made.metrics)
+
+
+@dsl.component(base_image=images.CONTROL, install_kfp_package=False)
+def compare_live_versions(
+    version_a: str,
+    version_b: str,
+    store: str,
+    run_id: str,
+    verdict: dsl.Output[dsl.Artifact],
+    page: dsl.Output[dsl.HTML],
+    metrics: dsl.Output[dsl.Metrics],
+    log: str = "",
+    share_b: float = 0.5,
+    since: str = "",
+    until: str = "",
+    rules: str = "",
+    simulated: bool = False,
+) -> str:
+    """Compare two live versions on the users that each had; run it as often as you like, it is valid at every look.
+
+    Of comparisons of two equal versions at most alpha (5 %) ever name a winner, over all looks, metrics and directions.
+
+    Args:
+        version_a: Version as the log names it (its model digest), or at least six characters that begin only its name.
+        version_b: The other version.
+        store: URI of the feedback store; the step records itself there.
+        run_id: Run that this look belongs to.
+        verdict: The verdict (`flywheel.ab/v1`).
+        page: The same as a page.
+        metrics: Users, and each metric with its limits.
+        log: JSON lines of `flywheel.feedback/v1` in order of arrival; empty: the store's traffic.
+        share_b: Share of the users that was promised B; users must stay with their version.
+        since: ISO 8601 time from which on turns count; empty: from when both versions were live.
+        until: ISO 8601 time up to which turns count; empty: to the last.
+        rules: YAML file with the rules (components/deployment/README.md); empty: the packaged ones.
+        simulated: Whether the simulated users of a canary count, to try it out.
+
+    Returns:
+        `a_better`, `b_better`, `equivalent`, `unsettled` or `refused`; the verdict says why.
+
+    Raises:
+        ValueError: An argument, the rules or a line of the log are not valid.
+    """
+    from flywheel.components.deployment import ab_step
+
+    found = ab_step.look(
+        store, run_id, (version_a, version_b), verdict.path, page.path, log, share_b, since, until, rules, simulated
+    )
+    for name, value in ab_step.figures(found).items():
+        metrics.log_metric(name, value)
+    verdict.metadata.update(decision=found.decision)
+    print(f"{found.decision}: {'; '.join(found.reasons)}")
+    return found.decision

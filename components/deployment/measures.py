@@ -78,12 +78,14 @@ def values_of(
     times = [turn.asked_at for turn in turns]
     found["returns"] = float(any(later - earlier >= return_gap for earlier, later in pairwise(times)))
     answered = [turn for turn in turns if not turn.error]
+    timed = [turn for turn in answered if turn.latency_ms > 0]  # 0: nobody measured it
+    if timed:
+        found["latency"] = _mean([math.log(turn.latency_ms) for turn in timed])
+        if slow_ms is not None:
+            found["latency_p95"] = _share(timed, lambda turn: turn.latency_ms > slow_ms)
     if answered:
-        found["latency"] = _mean([math.log(max(turn.latency_ms, 0.01)) for turn in answered])
         lengths = [(turn.tokens or 0) if in_tokens else len(turn.response) for turn in answered]
         found["cost"] = _mean([math.log(max(length, 1)) for length in lengths])
-        if slow_ms is not None:
-            found["latency_p95"] = _share(answered, lambda turn: turn.latency_ms > slow_ms)
     return found
 
 
