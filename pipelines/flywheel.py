@@ -38,8 +38,10 @@ def flywheel(
     learning_rate: float = 5e-4,
     batch_size: int = 32,
     verdict_spec: str = "",
-    shares: str = "0.01,0.05,0.25,0.5,1.0",
+    shares: str = "",
     driver: str = "local",
+    policy: str = "",
+    harm_budget: float = 0.0,
     alerts: str = "",
     current_days: float = 7.0,
     report_file: str = "",
@@ -70,8 +72,11 @@ def flywheel(
         learning_rate: Peak learning rate of AdamW.
         batch_size: Rows per process and step.
         verdict_spec: YAML file with the pre-registered gauntlet; empty: the packaged one.
-        shares: Shares of users on the candidate, step by step.
+        shares: Shares of users on the candidate, step by step; empty: the policy's (packaged: 0.01,0.05,0.25,0.5,1.0).
         driver: `local` (KServe model servers on loopback).
+        policy: YAML file with the rules of the canary; empty: the packaged ones.
+        harm_budget: Largest tolerated rise of bad feedback over all users, a difference of per-user rates; scales all
+            margins of the canary. 0: the policy's (packaged: 0.01, one point).
         alerts: JSON-lines file that alerts are appended to.
         current_days: Window that drift is looked for in, days.
         report_file: Where the report is written to besides the artifact; empty: nowhere.
@@ -136,5 +141,8 @@ def flywheel(
                 traffic=traffic,
                 shares=shares,
                 driver=driver,
+                policy=policy,
+                harm_budget=harm_budget,
+                alerts=alerts,
                 seed=seed,
             )

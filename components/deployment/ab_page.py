@@ -13,7 +13,8 @@ _STYLE = """
 @media(prefers-color-scheme:dark){:root{--ink:#e6ebf2;--soft:#94a3b8;--grid:#2b3646;--page:#111823;--line:#7aa7ff;
 --zone:#1c2635;--good:#4ade80;--bad:#f87171;--wait:#fbbf24}}
 body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);max-width:1000px;margin:24px auto;
-padding:0 16px}h1{font-size:21px;margin:0 0 4px}h2{font-size:15px;margin:22px 0 4px}p{margin:4px 0}.soft{color:var(--soft)}
+padding:0 16px}h1{font-size:21px;margin:0 0 4px}h2{font-size:15px;margin:22px 0 4px}p{margin:4px 0}
+.soft{color:var(--soft)}
 .a_better,.b_better{color:var(--line)}.equivalent{color:var(--good)}.refused{color:var(--bad)}
 .unsettled,.unclear,.missing{color:var(--wait)}table{border-collapse:collapse;font-size:13px;width:100%}
 td,th{padding:5px 12px 5px 0;text-align:left;border-bottom:1px solid var(--grid);vertical-align:middle}
