@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from flywheel.components.deployment.component import prepare_traffic, run_canary
+from flywheel.components.deployment.component import check_prediction, predict_canary, prepare_traffic, run_canary
 from flywheel.components.registry.component import (
     promote_model,
     resolve_production,
@@ -22,8 +22,11 @@ def roll_out_model(
     production_model: str = "",
     service: str = "assistant",
     traffic: str = "",
-    shares: str = "0.01,0.05,0.25,0.5,1.0",
+    shares: str = "",
     driver: str = "local",
+    policy: str = "",
+    harm_budget: float = 0.0,
+    alerts: str = "",
     seed: int = 7,
 ) -> str:
     """Roll a version out step by step; parameters as in `flywheel`.
@@ -42,6 +45,18 @@ def roll_out_model(
     chosen = step(resolve_version(registry=registry, model_name=model_name, version=version))
     candidate = dsl.importer(artifact_uri=chosen.outputs["uri"], artifact_class=dsl.Model, reimport=False)
     users = step(prepare_traffic(traffic=traffic, store=store, run_id=run_id))
+    prediction = step(
+        predict_canary(
+            candidate=candidate.output,
+            production_model=production.output,
+            store=store,
+            run_id=run_id,
+            shares=shares,
+            seed=seed,
+        ),
+        memory="16Gi",
+        hours=12,
+    )
     canary = step(
         run_canary(
             candidate=candidate.output,
@@ -53,10 +68,15 @@ def roll_out_model(
             run_id=run_id,
             shares=shares,
             driver=driver,
+            policy=policy,
+            harm_budget=harm_budget,
+            alerts=alerts,
             seed=seed,
         ),
         memory="16Gi",
-    )
+        hours=720,  # real users take days to show what they think
+    ).after(prediction)
+    step(check_prediction(store=store, run_id=run_id, after=canary.outputs["Output"]))
     with dsl.If(canary.outputs["Output"] == "promote", name="shown safe"):
         step(
             promote_model(

@@ -4,8 +4,9 @@ The log knows no propensities (a served model answers greedily: each logged answ
 every other with probability zero), so inverse-propensity weights do not exist. What remains of a doubly robust
 estimate (Dudik, Langford & Li 2011, arXiv:1103.4601) is: where a replayed answer equals the logged one, the reaction
 that was observed; elsewhere the regression of `reaction_model`. Prompts that both models answer alike change nothing.
-Answers on which the log is silent are bounded by what the best and the worst known answers get (partial
-identification), and when most changed answers are of that kind there is no prediction.
+An answer on which the log is silent may be taken like the best or like the worst known answers (partial
+identification): the interval spans both, the estimate is the middle, and when most changed answers are of that kind
+there is no prediction.
 """
 
 import math
@@ -96,22 +97,22 @@ class FeedbackReplay:
         model = fit(rows, reacted, np.array([self._codes[turn.subject] for turn in turns]))
         before, after = (self._side(answers, outcome, rate) for answers in self._answers)
         silent = self._changed & ~(before.known & after.known)
-        if silent.sum() > MOST_UNSUPPORTED * max(1, self._changed.sum()):
-            return _missing(
-                name,
-                f"unsupported: {silent.sum()} of {self._changed.sum()} changed answers are like nothing in the log",
-                margin,
-                confidence,
-            )
         users, inverse = np.unique([turn.subject for turn in sample], return_inverse=True)
         means = _user_means(inverse, len(users))
         difference = (after.values(model.coefficients) - before.values(model.coefficients)) * self._changed
-        per_user = means @ difference
-        least, most = self._bounds(model, before, after, chances=model.chances(rows[known]) if known.any() else None)
+        least, most = self._bounds(model, before, after, model.chances(rows[known]) if known.any() else None)
+        low, high = (float((means @ (difference + shift)).mean()) for shift in (least, most))
         half = self._half_width(model, before, after, means, users, confidence)
-        estimate = float(per_user.mean())
+        estimate, lower, upper = (low + high) / 2, max(-1.0, low - half), min(1.0, high + half)
+        if silent.sum() > MOST_UNSUPPORTED * max(1, self._changed.sum()):
+            why = (
+                f"unsupported: {silent.sum()} of {self._changed.sum()} changed answers are like nothing in the log; "
+                f"the change may be anything between {lower:+.2f} and {upper:+.2f}"
+            )
+            return _missing(name, why, margin, confidence)
         spread = self._spread(reacted)
-        levels = [float((means @ side.values(model.coefficients)).mean()) for side in (before, after)]
+        production = float((means @ before.values(model.coefficients)).mean())
+        candidate = min(1.0, max(0.0, production + estimate))
         return PredictedMetric(
             name=name,
             status="predicted",
@@ -122,14 +123,14 @@ class FeedbackReplay:
             ),
             prompts=len(sample),
             users=len(users),
-            production=levels[0],
-            candidate=levels[1],
+            production=production,
+            candidate=candidate,
             difference=estimate,
-            lower=max(-1.0, estimate + float((means @ least).mean()) - half),
-            upper=min(1.0, estimate + float((means @ most).mean()) + half),
+            lower=lower,
+            upper=upper,
             confidence=confidence,
-            spread_production=spread * math.sqrt(levels[0] * (1 - levels[0])),
-            spread_candidate=spread * math.sqrt(levels[1] * (1 - levels[1])),
+            spread_production=spread * math.sqrt(production * (1 - production)),
+            spread_candidate=spread * math.sqrt(candidate * (1 - candidate)),
             margin=margin,
         )
 
@@ -162,11 +163,11 @@ class FeedbackReplay:
         low, high = (0.0, 1.0) if chances is None else np.quantile(chances, _EDGES)
         least, most = np.zeros(self._changed.size), np.zeros(self._changed.size)
         for side, sign in ((after, 1.0), (before, -1.0)):
-            value = side.values(model.coefficients)
             silent = self._changed & ~side.known
-            down, up = np.minimum(low - value, 0.0) * silent, np.maximum(high - value, 0.0) * silent
-            least += down if sign > 0 else -up
-            most += up if sign > 0 else -down
+            value = side.values(model.coefficients)
+            best, worst = (low - value) * silent, (high - value) * silent
+            least += best if sign > 0 else -worst
+            most += worst if sign > 0 else -best
         return least, most
 
     def _half_width(
