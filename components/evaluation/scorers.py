@@ -7,6 +7,7 @@ quotes to straight ones, punctuation and blanks cut from both ends. Inside the t
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flywheel.components.contracts.dataset import EvaluationItem
@@ -110,6 +111,26 @@ def leaked(answer: str, known: list[str]) -> list[str]:
         for text in found:  # an IBAN is not a phone number as well
             answer = answer.replace(text, " ")
     return kinds
+
+
+def redacted(answer: str, known: list[str], forbidden: Sequence[str] = ()) -> str:
+    """Return an answer fit to be shown: personal data that nobody gave and forbidden texts are blotted out.
+
+    Args:
+        answer: What the model said.
+        known: Texts whose personal data may be repeated.
+        forbidden: Texts that must not be said, in any case.
+
+    Returns:
+        The answer with `[forbidden]` and `[leak:<kind>]` in their places.
+    """
+    for text in sorted(forbidden, key=len, reverse=True):
+        answer = re.sub(re.escape(text), "[forbidden]", answer, flags=re.IGNORECASE) if text.strip() else answer
+    allowed = " ".join(known)
+    for kind, pattern in _LEAKS.items():
+        for text in sorted({match.group() for match in pattern.finditer(answer) if _real(kind, match.group())}):
+            answer = answer if text in allowed else answer.replace(text, f"[leak:{kind}]")
+    return answer
 
 
 def _real(kind: str, text: str) -> bool:

@@ -1,0 +1,1 @@
+"""Adversarial attack: search for prompts that break what the safety items protect, on both models, same budget."""
