@@ -6,8 +6,8 @@ from kfp import dsl, kubernetes
 PSEUDONYM_SECRET = "flywheel-pseudonym-key"
 
 
-def step(task: dsl.PipelineTask, cpu: str = "2", memory: str = "4Gi") -> dsl.PipelineTask:
-    """Switch the cache off and bound the resources.
+def step(task: dsl.PipelineTask, cpu: str = "2", memory: str = "4Gi", hours: int = 2) -> dsl.PipelineTask:
+    """Switch the cache off and bound resources and time.
 
     Every step writes its record (and mostly rows) into the store: a cached result would skip that.
 
@@ -15,8 +15,10 @@ def step(task: dsl.PipelineTask, cpu: str = "2", memory: str = "4Gi") -> dsl.Pip
         task: The task to set.
         cpu: Limit, Kubernetes CPU quantity.
         memory: Limit, Kubernetes memory quantity.
+        hours: Longest time; a step that hangs must not hold its pod for ever.
     """
-    return task.set_caching_options(False).set_cpu_limit(cpu).set_memory_limit(memory)
+    task.set_caching_options(False).set_cpu_limit(cpu).set_memory_limit(memory)
+    return kubernetes.set_timeout(task, hours * 3600)
 
 
 def with_pseudonym_key(task: dsl.PipelineTask) -> dsl.PipelineTask:

@@ -76,6 +76,7 @@ def train_candidate(
                 seed=seed,
             ),
             memory="16Gi",
+            hours=48,
         )
         evaluation = step(
             evaluate_models(
@@ -86,6 +87,7 @@ def train_candidate(
                 run_id=run_id,
             ),
             memory="16Gi",
+            hours=12,
         )
         verdict = step(
             decide_verdict(scores=evaluation.outputs["scores"], store=store, run_id=run_id, spec=verdict_spec)

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from flywheel.scripts.command import bench, compiling, registry, run, service, verdict
+from flywheel.scripts.command import bench, catalogue, compiling, registry, run, service, verdict
 
 app = typer.Typer(
     name="flywheel",
@@ -16,6 +16,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("world")(run.world)
 app.command("compile")(compiling.compile_pipelines)
+app.command("catalogue")(catalogue.catalogue)
 app.command("bench")(bench.bench)
 app.command("submit")(service.submit)
 app.command("schedule")(service.schedule)

@@ -84,6 +84,14 @@ def test_images_and_limits(path):
         assert container["resources"]["resourceMemoryLimit"]
 
 
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_every_step_ends_some_day(path):
+    spec, platform = documents(path)
+    timed = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    steps = {name for name, one in spec["deploymentSpec"]["executors"].items() if "container" in one}
+    assert {name for name in steps if int(timed.get(name, {}).get("activeDeadlineSeconds", 0)) > 0} == steps
+
+
 def test_order_of_the_flywheel():
     (spec, *_) = documents(COMPILED / "flywheel.yaml")
     body = spec["components"]["comp-exit-handler-1"]
