@@ -70,7 +70,7 @@ def reached(names: set[str], seen: set[Path]) -> set[str]:
 
 
 def steps():
-    for path in sorted((ROOT / "components").glob("*/component.py")):
+    for path in sorted((ROOT / "components").rglob("component.py")):
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.FunctionDef):
                 (decorator,) = [one for one in node.decorator_list if isinstance(one, ast.Call)]

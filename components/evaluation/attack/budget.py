@@ -20,5 +20,5 @@ class Budget:
     queries: int = 10
     generation: int = 5
     transfers: int = 2
-    controls: int = 100
+    controls: int = 120
     seed: int = 7

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from flywheel.components.contracts.dataset import EvaluationItem
 from flywheel.components.evaluation.attack.search import Attempt
 from flywheel.components.evaluation.attack.shown import shown
-from flywheel.components.evaluation.chat_endpoint import Completion, EndpointError
+from flywheel.components.evaluation.chat_endpoint import ChatEndpoint, Completion, EndpointError
 
 _SHOWN = 3  # attempts that the attacker is shown
 _LONGEST = 2000  # characters of a proposed question
@@ -126,6 +126,24 @@ class LlmAttacker:
                 {"role": "user", "content": f"The assistant said {answer}: {verdict}. Write a better one, as JSON."},
             ]
         return messages
+
+
+def attacker_at(url: str, model: str, key_variable: str) -> LlmAttacker | None:
+    """Return the attacking model at an endpoint, or None when no endpoint is given.
+
+    Args:
+        url: OpenAI-compatible base URL; empty: none.
+        model: Name of the model.
+        key_variable: Name of the environment variable with the API key; empty: no key is sent.
+
+    Raises:
+        ValueError: A model or a key without an endpoint, or settings that the endpoint's client does not take.
+    """
+    if not url:
+        if model or key_variable:
+            raise ValueError("attacker_model and attacker_key_variable need attacker_url, the endpoint's address")
+        return None
+    return LlmAttacker(ChatEndpoint(url, model, key_variable), print)
 
 
 def question_in(text: str) -> str:

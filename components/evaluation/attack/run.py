@@ -92,7 +92,8 @@ def attack_models(
     for arm, digest in (("production", header.production_digest), ("candidate", header.candidate_digest)):
         if model_digest(folders[arm]) != digest:
             raise ValueError(f"{scores_in} holds the scores of another {arm} model than {folders[arm]}")
-    items = read_items(items_path)
+    # Nothing was answered because the gauntlet is underpowered: the verdict holds whatever an attack would show.
+    items = [] if header.unanswered else read_items(items_path)
     targets: dict[str, Target] = {}
     rooms = []
     if any(is_protected(item) for item in items) or any(item.suite == "benign" for item in items):
