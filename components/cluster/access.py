@@ -86,17 +86,17 @@ def demand_kind(cluster: Cluster, resource: Resource) -> None:
     try:
         served = [one["version"] for one in cluster.read(group_path)["versions"]]
     except KindMissingError:
+        served = []
+    having = []
+    for version in served:
+        kinds = {one["kind"] for one in cluster.read(f"{group_path}/{version}")["resources"]}
+        having += [version] if resource.kind in kinds else []
+    if resource.version in having:
+        return
+    if having:
         raise KindMissingError(
-            f"the cluster has no {resource.kind}: API group {resource.group} is not served; {resource.install}", 404
-        ) from None
-    if resource.version not in served:
-        raise KindMissingError(
-            f"the cluster serves {resource.group} in {', '.join(served)} but not in {resource.version}; "
-            f"{resource.install}",
+            f"the cluster serves {resource.kind} of {resource.group} in {', '.join(having)}, not in "
+            f"{resource.version}; {resource.install}",
             404,
         )
-    kinds = {one["kind"] for one in cluster.read(f"{group_path}/{resource.version}")["resources"]}
-    if resource.kind not in kinds:
-        raise KindMissingError(
-            f"the cluster serves {resource.api_version} without {resource.kind}; {resource.install}", 404
-        )
+    raise KindMissingError(f"the cluster serves no {resource.kind} ({resource.api_version}); {resource.install}", 404)

@@ -54,6 +54,10 @@ class Cluster:
         self._client: Any = None
         self._server_time: tuple[datetime, float] | None = None
 
+    def with_patience(self, patience: Patience) -> "Cluster":
+        """The same cluster with another patience."""
+        return Cluster(self._open, self.namespace, patience)
+
     def get(self, resource: Resource, name: str, namespace: str = "") -> Body:
         """Read one object."""
         return self._json("get", "GET", resource, name, namespace)

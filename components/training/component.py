@@ -15,7 +15,9 @@ def train_model(
     curve: dsl.Output[dsl.HTML],
     store: str,
     run_id: str,
+    job: dsl.Output[dsl.Artifact],
     launcher: str = "local",
+    cluster: dict = {},  # noqa: B006 - KFP reads the default; it is never changed
     processes: int = 2,
     zero_stage: int = 2,
     epochs: float = 3.0,
@@ -35,9 +37,11 @@ def train_model(
         curve: Loss curve.
         store: Feedback store, a folder or URI.
         run_id: Id of this turn of the flywheel.
-        launcher: "local" (torchrun on this machine).
-        processes: Training processes; on GPUs one each.
-        zero_stage: DeepSpeed ZeRO stage, 0 to 3.
+        job: What the launcher kept: job file, and of a TrainJob the object, its events and its pods' last log lines.
+        launcher: "local" (torchrun on this machine) or "trainjob" (Kubeflow Trainer).
+        cluster: Options of "trainjob": nodes, gpus_per_node, queue, ... (components/training/README.md).
+        processes: Training processes of "local"; on GPUs one each.
+        zero_stage: DeepSpeed ZeRO stage, 0 to 3; -1: the lowest that fits the model and the devices' memory.
         epochs: Passes over the rows.
         learning_rate: Peak learning rate of AdamW.
         batch_size: Rows per process and step.
@@ -49,7 +53,7 @@ def train_model(
 
     Raises:
         ValueError: Settings, base model or dataset cannot be used.
-        TrainingFailed: The training processes gave no model.
+        TrainingFailed: The training processes gave no model; the message begins with a reason code on a cluster.
     """
     import os
     from datetime import UTC, datetime
@@ -58,6 +62,7 @@ def train_model(
     from flywheel.components.contracts.lineage import StepRecord
     from flywheel.components.store import lineage
     from flywheel.components.training import train
+    from flywheel.components.training.cluster.launcher import backend_of
     from flywheel.components.training.job import Hyperparameters
     from flywheel.components.training.loss_curve import loss_curve
 
@@ -75,6 +80,8 @@ def train_model(
         hyperparameters=settings,
         seed=seed,
         work=os.environ.get("FLYWHEEL_TRAINING_WORK", ""),
+        backend=backend_of(launcher, cluster),
+        record=job.path,
     )
     model.metadata.update(digest=done.manifest.digest, base_digest=done.manifest.base_digest, run_id=run_id)
     for name, value in done.manifest.metrics.items():

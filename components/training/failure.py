@@ -7,6 +7,10 @@ from flywheel.components.contracts.document import Document
 
 Kind = Literal["fatal", "retryable"]
 
+# Exit statuses of a training pod (components/training/agent.py), read by the TrainingRuntime's podFailurePolicy.
+FATAL_STATUS = 64
+RETRYABLE_STATUS = 75
+
 # A neighbour's death reaches a healthy rank as a broken connection; a lost node or an eviction looks the same.
 _PASSING = re.compile(
     r"connection (closed|reset|refused)|broken pipe|socket timeout|timed out|nccl.*(timeout|unhandled system error)|"

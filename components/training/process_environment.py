@@ -9,6 +9,19 @@ from typing import Literal
 from flywheel.components.training.job import TrainingJob
 
 LAUNCHER = "FLYWHEEL_LAUNCHER_PID"
+_SAME_EVERYWHERE = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TORCHDYNAMO_DISABLE": "1",  # nothing is compiled here; only importing the compiler costs a second
+    "PYTHONHASHSEED": "0",
+    "PYTHONUNBUFFERED": "1",
+}
+_ON_GPU = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}  # deterministic cuBLAS
 
 
 def cores() -> int:
@@ -46,19 +59,9 @@ def process_environment(job: TrainingJob) -> dict[str, str]:
     environment = dict(os.environ)
     for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
         environment.pop(name, None)  # we may ourselves run below a launcher
-    environment |= {
+    environment |= _SAME_EVERYWHERE | {
         LAUNCHER: str(os.getpid()),
         "TORCH_EXTENSIONS_DIR": str(Path(job.work) / "torch_extensions"),
-        "HF_HUB_OFFLINE": "1",
-        "HF_DATASETS_OFFLINE": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
-        "TRANSFORMERS_VERBOSITY": "error",
-        "TOKENIZERS_PARALLELISM": "false",
-        "TORCHDYNAMO_DISABLE": "1",  # nothing is compiled here; only importing the compiler costs a second
-        "PYTHONHASHSEED": "0",
-        "PYTHONUNBUFFERED": "1",
     }
     if job.device == "cpu":
         environment |= {
@@ -68,5 +71,15 @@ def process_environment(job: TrainingJob) -> dict[str, str]:
             "OMP_NUM_THREADS": str(max(1, cores() // job.processes)),
         }
     else:
-        environment["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # deterministic cuBLAS
+        environment |= _ON_GPU
     return environment
+
+
+def pod_environment(job: TrainingJob) -> dict[str, str]:
+    """Build the environment of a training pod: the same as here, less what the pod knows better.
+
+    Folders for caches are the runtime's (a pod's own disk); threads are bound where the pod's processes are known.
+    """
+    if job.device == "cuda":
+        return _SAME_EVERYWHERE | _ON_GPU
+    return _SAME_EVERYWHERE | {"DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}

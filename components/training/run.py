@@ -27,6 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="One process of a training job; started by torchrun.")
     parser.add_argument("--job", required=True, help="job file (flywheel.job/v1)")
     job = TrainingJob.read(parser.parse_args(arguments).job)
+    # A pod that was started again must not leave its former word standing.
+    _failure_file(job).unlink(missing_ok=True)
     if LAUNCHER in os.environ:  # a local launcher: it must not leave orphans behind
         die_with_parent(os.getppid())
     if job.device == "cpu":
@@ -54,7 +56,11 @@ def _report(job: TrainingJob, error: BaseException) -> None:
         explained=explains_itself(error),
         at=time.time(),
     )
-    failure.write(Path(job.work) / "failures" / f"rank-{rank}.json")
+    failure.write(_failure_file(job))
+
+
+def _failure_file(job: TrainingJob) -> Path:
+    return Path(job.work) / "failures" / f"rank-{os.environ.get('RANK', '0')}.json"
 
 
 if __name__ == "__main__":

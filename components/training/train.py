@@ -1,5 +1,6 @@
 """The training step: from dataset manifest and base model to a model folder with its manifest."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -66,6 +67,7 @@ def train_model(
     work: str = "",
     timeout_seconds: float = 86400.0,
     backend: Backend | None = None,
+    record: str = "",
     say: Callable[[str], None] = print,
 ) -> Trained:
     """Fine-tune the base model on a dataset; a job that was done before is taken over, one that was killed continues.
@@ -84,6 +86,7 @@ def train_model(
         work: Folder for the jobs' work folders; "": next to the output. A volume that outlives the pod, on a cluster.
         timeout_seconds: Wall time for one attempt of the local launcher.
         backend: Where to run the job; None: on this machine.
+        record: Folder to copy what the launcher kept of the job into; "": nowhere.
         say: Called with lines of progress.
 
     Returns:
@@ -111,6 +114,8 @@ def train_model(
     target = Path(output)
     job = job.model_copy(update={"work": str(where.folder(job.fingerprint(), target).absolute())})
     launched = where.launch(job, say)
+    if record:
+        _keep(Path(job.work), Path(record))
     result = launched.result
     found = weights.published(target, result.fingerprint)
     made = found if found is not None and found.run_id == run_id else _manifest(dataset, job, result)
@@ -207,6 +212,15 @@ def _manifest(dataset: DatasetManifest, job: TrainingJob, result: TrainingResult
             "train_seconds": result.seconds,
         },
     )
+
+
+def _keep(work: Path, record: Path) -> None:
+    """Copy the job file and, of a TrainJob, its object, events and logs."""
+    record.mkdir(parents=True, exist_ok=True)
+    if (work / "job.json").is_file():
+        shutil.copyfile(work / "job.json", record / "job.json")
+    if (work / "launch").is_dir():
+        shutil.copytree(work / "launch", record, dirs_exist_ok=True)
 
 
 def _existing(path: str, what: str) -> Path:

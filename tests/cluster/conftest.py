@@ -1,5 +1,6 @@
 """A real kube-apiserver and etcd for tests, from the folder that KUBEBUILDER_ASSETS names."""
 
+import importlib.util
 import json
 import os
 import signal
@@ -109,16 +110,19 @@ def connect(api_server):
     return lambda token: client_for(api_server, token)
 
 
+def load(name: str):
+    """Import a module that lies beside the tests."""
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+        sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses look their module up
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
 @pytest.fixture(scope="session")
 def proxy_class():
     """The class FaultyProxy, for tests that put faults between a client and the API server."""
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("faulty_proxy", Path(__file__).with_name("faulty_proxy.py"))
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["faulty_proxy"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module.FaultyProxy
+    return load("faulty_proxy").FaultyProxy
 
 
 @pytest.fixture
@@ -151,7 +155,15 @@ def kubeconfig(tmp_path):
     return write
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def trainjobs(api_server, cluster_for, proxy_class, tmp_path_factory):
+    """A namespace to launch TrainJobs in (trainjob_bench.py)."""
+    load("fake_trainer")
+    admin = cluster_for("test-admin", namespace="train")
+    return load("trainjob_bench").TrainJobs(admin, cluster_for, lambda: proxy_class(api_server), tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
 def cluster_for(api_server):
     """Our own client (components/cluster) for a token, optionally through another URL such as a proxy's."""
 

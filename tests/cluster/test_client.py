@@ -216,11 +216,11 @@ def test_absent_kind_and_absent_object_are_two_things(admin):
         admin.list(Resource("example.org", "v1", "things", "Thing", "install things"))
     with pytest.raises(errors.NotFoundError, match="nobody"):
         admin.get(CONFIG_MAPS, "nobody")
-    with pytest.raises(errors.KindMissingError, match="group example.org is not served"):
+    with pytest.raises(errors.KindMissingError, match="serves no Thing \\(example.org/v1\\); install things"):
         demand_kind(admin, Resource("example.org", "v1", "things", "Thing"))
     demand_kind(admin, TRAIN_JOBS)
     other = Resource("trainer.kubeflow.org", "v2", "trainjobs", "TrainJob", "upgrade")
-    with pytest.raises(errors.KindMissingError, match="in v1alpha1 but not in v2; upgrade"):
+    with pytest.raises(errors.KindMissingError, match="in v1alpha1, not in v2; upgrade"):
         demand_kind(admin, other)
 
 

@@ -1,0 +1,1 @@
+"""The launcher `trainjob`: the same training job as pods of a Kubeflow TrainJob."""
