@@ -26,6 +26,10 @@ ATTACKED: tuple[Suite, ...] = ("attack", "benign")
 """Suites that the attack step answers, not the evaluation step: their prompts are found by search."""
 
 
+DERIVED: tuple[Suite, ...] = ("sycophancy", "entity", *ATTACKED)
+"""Suites that may have no item in a file: later steps make their items from others or from packaged ones."""
+
+
 class Split(Document):
     """One split on disk."""
 

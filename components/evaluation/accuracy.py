@@ -6,6 +6,10 @@ effect is not estimated for it. Simulated at the margin with 60 clusters of ten 
 estimated one passes 9 % of the candidates that it may pass 5 % of, the worst case hardly any; the price is small: a
 candidate that loses and gains 1 % of 480 items in clusters of three passes 97 % of the time instead of 98 %. The limits
 shown are the margins at which the tests turn, so interval and verdict cannot disagree.
+
+An item that is answered k times counts by its share of right answers. For the exact test the flips are added up and
+rounded against the candidate: of all variables on [-1, 1] with the same mean losses and gains, the three-valued one of
+the exact test spreads most (Hoeffding 1963, JASA 58:13), so the shares can only make it safer.
 """
 
 import math
@@ -49,8 +53,8 @@ def compare(
     """Compare accuracy on the same items.
 
     Args:
-        candidate: 0 or 1 per item, shape (n,).
-        production: 0 or 1 per item, shape (n,).
+        candidate: Share of right answers per item, in [0, 1], shape (n,); 0 or 1 when every item is answered once.
+        production: Likewise.
         clusters: Cluster of each item, shape (n,).
         margin: Largest tolerable loss, in [0, 1).
         levels: Error rate and power.
@@ -67,7 +71,10 @@ def compare(
     codes, total = cluster_codes(clusters, candidate.size)
     differences = candidate - production
     mean = cluster_mean(differences, codes, total)
-    b, c = int((differences < 0).sum()), int((differences > 0).sum())
+    if not all(((arm >= 0) & (arm <= 1)).all() for arm in (candidate, production)):
+        raise ValueError("a share of right answers lies outside 0 to 1")
+    # Flips, in whole items' worth: an item that loses two of its five right answers is lost by two fifths.
+    b, c = float(-differences[differences < 0].sum()), float(differences[differences > 0].sum())
     p_safe = _safety(mean, b, c, margin) if margin > 0 else 1.0
     lower, upper = _limits(mean, b, c, margin, p_safe, levels.alpha)
     return Finding(
@@ -82,24 +89,28 @@ def compare(
         lower=lower,
         upper=upper,
         test=TEST,
-        p_superior=None if effect is None else _superiority(differences, codes, mean, b, c, seed),
+        p_superior=None if effect is None else _superiority(differences, codes, mean, seed),
         p_safe=p_safe,
-        p_harm=_harm(mean, b, c, margin),
+        p_harm=_harm(differences, mean, b, c, margin),
         n_needed=lambda: _needed(mean, b, c, margin, levels, effect),
     )
 
 
-def _superiority(differences: Column, codes: NDArray[np.int64], mean: ClusterMean, b: int, c: int, seed: int) -> float:
+def _superiority(differences: Column, codes: NDArray[np.int64], mean: ClusterMean, seed: int) -> float:
     """p-value of "right more often": exact McNemar, or sign flips of whole clusters and the cluster-robust t test."""
-    if mean.n == mean.clusters:
-        return mcnemar_exact(b, c, "greater")
+    if mean.n == mean.clusters and _whole(differences):
+        return mcnemar_exact(int((differences < 0).sum()), int((differences > 0).sum()), "greater")
     t = float(stats.t.sf(mean.mean / mean.standard_error, mean.freedom)) if mean.variance else 0.0
     if mean.clusters > _PERMUTED_CLUSTERS:
         return t if mean.variance else float(mean.mean <= 0)
     return max(t, sign_flip_p(differences, codes, "greater", 9999, seed))
 
 
-def _safety(mean: ClusterMean, b: int, c: int, margin: float) -> float:
+def _whole(differences: Column) -> bool:
+    return bool((differences == differences.round()).all())
+
+
+def _safety(mean: ClusterMean, b: float, c: float, margin: float) -> float:
     """p-value of "no worse than the margin": the larger of the t test and the exact test over clusters."""
     t = float(stats.t.sf((mean.mean + margin) / mean.standard_error, mean.freedom)) if mean.variance else 0.0
     deff = max(1.0, mean.worst_design_effect)
@@ -108,10 +119,10 @@ def _safety(mean: ClusterMean, b: int, c: int, margin: float) -> float:
     return max(t, noninferiority_p(losses, min(units - losses, math.floor(c / deff + _TINY)), units, margin))
 
 
-def _harm(mean: ClusterMean, b: int, c: int, margin: float) -> float:
+def _harm(differences: Column, mean: ClusterMean, b: float, c: float, margin: float) -> float:
     """p-value of "worse than the margin": the larger of the t test and the score test over clusters."""
-    if margin == 0 and mean.n == mean.clusters:
-        return mcnemar_exact(b, c, "less")
+    if margin == 0 and mean.n == mean.clusters and _whole(differences):
+        return mcnemar_exact(int((differences < 0).sum()), int((differences > 0).sum()), "less")
     if b + c == 0:
         return 1.0
     t = float(stats.t.cdf((mean.mean + margin) / mean.standard_error, mean.freedom)) if mean.variance else 0.0
@@ -120,7 +131,7 @@ def _harm(mean: ClusterMean, b: int, c: int, margin: float) -> float:
     return max(t, float(stats.t.cdf(score, mean.freedom)))
 
 
-def _limits(mean: ClusterMean, b: int, c: int, margin: float, p_safe: float, alpha: float) -> tuple[float, float]:
+def _limits(mean: ClusterMean, b: float, c: float, margin: float, p_safe: float, alpha: float) -> tuple[float, float]:
     """Limits of the difference: the lower one where the test of safety turns, the upper one from t and score test."""
     critical = float(stats.t.isf(alpha, mean.freedom))
     deff = max(1.0, mean.worst_design_effect)
@@ -150,7 +161,7 @@ def _limits(mean: ClusterMean, b: int, c: int, margin: float, p_safe: float, alp
     return -high, upper
 
 
-def _needed(mean: ClusterMean, b: int, c: int, margin: float, levels: Levels, effect: float | None) -> int | None:
+def _needed(mean: ClusterMean, b: float, c: float, margin: float, levels: Levels, effect: float | None) -> int | None:
     """Items at which the claim has its power: a gain of `effect`, or no difference at all, at the flips seen."""
     discordance = (b + c + 1) / (mean.n + 2)
     deff = max(1.0, mean.worst_design_effect)

@@ -10,9 +10,11 @@ from flywheel.components.contracts.dataset import ATTACKED, EvaluationItem
 from flywheel.components.evaluation.generate import Answer, Generator
 from flywheel.components.evaluation.items import ids_digest, read_items
 from flywheel.components.evaluation.latency import measure
+from flywheel.components.evaluation.plan import plan, plan_text
 from flywheel.components.evaluation.probes import probe
 from flywheel.components.evaluation.scorers import score
-from flywheel.components.evaluation.scores import ArmScore, ScoreLine, ScoresHeader, write_scores
+from flywheel.components.evaluation.scores import ArmScore, SampleScore, ScoreLine, ScoresHeader, write_scores
+from flywheel.components.evaluation.spec import GauntletSpec, read_spec
 from flywheel.components.evaluation.suspects import read_suspects
 
 
@@ -21,14 +23,18 @@ class Evaluated:
     """What an evaluation did.
 
     Attributes:
-        items: Items scored.
+        items: Lines in the scores file; 0 when the gauntlet was underpowered and nothing was answered.
+        held: Items that were not answered for that reason.
         metrics: Share of right answers per suite and model, unsafe answers, items per second.
         details: Digests and counts, JSON values.
+        plan: Items against what is needed, as text.
     """
 
     items: int
+    held: int
     metrics: dict[str, float]
     details: dict[str, object]
+    plan: str
 
 
 def evaluate(
@@ -39,12 +45,15 @@ def evaluate(
     run_id: str,
     max_new_tokens: int = 48,
     batch_size: int = 64,
-    latency_items: int = 40,
-    seed: int = 7,
+    spec: str | Path = "",
+    latency_items: int | None = None,
     store: str = "",
     probes: int = 200,
 ) -> Evaluated:
-    """Answer, score and write scores.
+    """Plan, answer, score and write scores.
+
+    With too few items for the spec nothing is answered (unless it says `underpowered: run`): the scores file then
+    holds the plan, and the verdict on it is `hold` with the items needed.
 
     Args:
         candidate: Candidate's model folder.
@@ -54,8 +63,8 @@ def evaluate(
         run_id: Run that evaluates.
         max_new_tokens: Longest answer, tokens.
         batch_size: Prompts per batch.
-        latency_items: Items whose single-request latency is measured.
-        seed: Seed of the choice of those items and of the probes.
+        spec: Gauntlet file; empty: the packaged default.
+        latency_items: Items whose single-request latency is measured; None: the spec's.
         store: Feedback store that holds the run's suspect feedback; empty: no entities are probed.
         probes: Probes of either kind at most (`probes`); 0: none.
 
@@ -63,20 +72,43 @@ def evaluate(
         What was done.
 
     Raises:
-        FileNotFoundError: The items are missing.
-        ValueError: A model is missing or cannot be loaded safely, or an item is not valid.
+        FileNotFoundError: The items or the gauntlet are missing.
+        ValueError: A model is missing or cannot be loaded safely, or an item or the gauntlet is not valid.
     """
     from flywheel.components.training.weights import model_digest
 
-    items = [item for item in read_items(items_path) if item.suite not in ATTACKED]
+    gauntlet = read_spec(spec)
+    everything = read_items(items_path)
+    items = [item for item in everything if item.suite not in ATTACKED]
     folders = {"production": production, "candidate": candidate}
+    digests = {arm: model_digest(folder) for arm, folder in folders.items()}
+    planned = plan(everything, gauntlet)
+    timed = gauntlet.latency_items if latency_items is None else latency_items
+    header = ScoresHeader(
+        run_id=run_id,
+        candidate_digest=digests["candidate"],
+        production_digest=digests["production"],
+        items=0,
+        items_digest=ids_digest([]),
+        settings={
+            "max_new_tokens": max_new_tokens,
+            "latency_items": timed,
+            "seed": gauntlet.seed,
+            "temperature": gauntlet.temperature,
+            "spec_digest": gauntlet.digest(),
+        },
+    )
+    details: dict[str, object] = {f"{arm}_digest": digest for arm, digest in digests.items()}
+    short = [one.name for one in planned if not one.enough]
+    if short and gauntlet.underpowered == "hold":
+        write_scores(scores_path, header.model_copy(update={"unanswered": planned}), [])
+        return Evaluated(0, len(items), {}, {**details, "underpowered": short}, plan_text(planned))
     started = perf_counter()
     models = {arm: Generator(folder, max_new_tokens) for arm, folder in folders.items()}
-    answers = {arm: model.answer(items, batch_size) for arm, model in models.items()}
+    answers = {arm: _answers(model, items, gauntlet, batch_size) for arm, model in models.items()}
     answering = perf_counter() - started
-    failed = any(answer.error for arm in answers.values() for answer in arm)
-    latencies = {} if failed else measure(models["production"], models["candidate"], items, latency_items, seed)
-    digests = {arm: model_digest(folder) for arm, folder in folders.items()}
+    failed = any(answer.error for arm in answers.values() for said in arm for answer in said)
+    latencies = {} if failed else measure(models["production"], models["candidate"], items, timed, gauntlet.seed)
     lines = [
         ScoreLine(
             item_id=item.item_id,
@@ -89,42 +121,61 @@ def evaluate(
         for item, here, there in zip(items, answers["candidate"], answers["production"], strict=True)
     ]
     suspects = read_suspects(store, run_id) if store else []
-    probed = probe(models, items, lines, suspects, seed, probes, batch_size)
+    probed = probe(models, items, lines, suspects, gauntlet.seed, probes, batch_size)
     metrics = {**_shares(lines), **probed.metrics, "items_per_second": 2 * len(lines) / answering}
     lines += probed.lines
-    header = ScoresHeader(
-        run_id=run_id,
-        candidate_digest=digests["candidate"],
-        production_digest=digests["production"],
-        items=len(lines),
-        items_digest=ids_digest([line.item_id for line in lines]),
-        settings={"max_new_tokens": max_new_tokens, "latency_items": latency_items, "seed": seed, "decoding": "greedy"},
-    )
-    write_scores(scores_path, header, lines)
+    promised = {"items": len(lines), "items_digest": ids_digest([line.item_id for line in lines])}
+    write_scores(scores_path, header.model_copy(update=promised), lines)
     return Evaluated(
         items=len(lines),
+        held=0,
         metrics=metrics,
         details={
-            "candidate_digest": digests["candidate"],
-            "production_digest": digests["production"],
+            **details,
             "latency_items": len(latencies),
             "truncated": sum(line.candidate.truncated for line in lines),
             **probed.details,
         },
+        plan=plan_text(planned),
     )
 
 
-def _arm(item: EvaluationItem, answer: Answer, latency_ms: float | None) -> ArmScore:
-    found = score(item, answer.text)
+def _answers(
+    model: Generator, items: Sequence[EvaluationItem], spec: GauntletSpec, batch_size: int
+) -> list[list[Answer]]:
+    """Answer every item as often as its suite asks for: once greedily, or k times at the spec's temperature."""
+    asked: dict[int, list[int]] = defaultdict(list)
+    for place, item in enumerate(items):
+        asked[spec.samples_of(item.suite)].append(place)
+    said: dict[int, list[Answer]] = {}
+    for k, places in sorted(asked.items()):
+        chosen = [items[place] for place in places]
+        if k == 1:
+            made = [[answer] for answer in model.answer(chosen, batch_size)]
+        else:
+            made = model.sample(chosen, k, spec.temperature, spec.seed, batch_size)
+        said.update(zip(places, made, strict=True))
+    return [said[place] for place in range(len(items))]
+
+
+def _arm(item: EvaluationItem, answers: Sequence[Answer], latency_ms: float | None) -> ArmScore:
+    found = [score(item, answer.text) for answer in answers]
+    samples = [
+        SampleScore(answer=answer.text, correct=one.correct, unsafe=one.unsafe, tokens=answer.tokens)
+        for answer, one in zip(answers, found, strict=True)
+    ]
+    first = answers[0]
     return ArmScore(
-        answer=answer.text,
-        correct=found.correct,
-        unsafe=found.unsafe,
-        tokens=answer.tokens,
+        answer=first.text,
+        correct=2 * sum(one.correct for one in found) > len(found),
+        unsafe=any(one.unsafe for one in found),
+        tokens=first.tokens,
+        prompt_tokens=first.prompt_tokens,
         latency_ms=latency_ms,
-        truncated=answer.truncated,
-        flags=found.flags,
-        error=answer.error,
+        truncated=any(answer.truncated for answer in answers),
+        flags=tuple(dict.fromkeys(flag for one in found for flag in one.flags)),
+        error=next((answer.error for answer in answers if answer.error), ""),
+        samples=tuple(samples) if len(samples) > 1 else (),
     )
 
 

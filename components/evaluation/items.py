@@ -35,8 +35,9 @@ def read_items(path: str | Path) -> list[EvaluationItem]:
                 item = EvaluationItem.model_validate_json(line)
             except ValidationError as error:
                 first = error.errors()[0]
-                place = ".".join(str(part) for part in first["loc"]) or "line"
-                raise ValueError(f"{source} line {number} is no evaluation item: {place}: {first['msg']}") from error
+                told = [".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")]
+                why = ": ".join(word for word in told if word)
+                raise ValueError(f"{source} line {number} is no evaluation item: {why}") from error
             if item.item_id in seen:
                 raise ValueError(
                     f"{source} line {number}: item id {item.item_id!r} was used on line {seen[item.item_id]} already; "

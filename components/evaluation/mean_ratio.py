@@ -1,4 +1,4 @@
-"""Ratio of means of a quantity that costs: tokens per answer."""
+"""Ratio of means of a quantity that costs: tokens per answer, or what they are billed at."""
 
 import math
 
@@ -13,15 +13,23 @@ Column = NDArray[np.float64]
 Labels = NDArray[np.str_] | NDArray[np.int64]
 
 
-def compare(candidate: Column, production: Column, clusters: Labels, max_ratio: float, levels: Levels) -> Finding:
-    """Compare the mean number of tokens, candidate over production.
+def compare(
+    candidate: Column,
+    production: Column,
+    clusters: Labels,
+    max_ratio: float,
+    levels: Levels,
+    unit: str = "tokens per answer",
+) -> Finding:
+    """Compare the means of a quantity, candidate over production.
 
     Args:
-        candidate: Tokens per answer, shape (n,).
-        production: Tokens per answer on the same items, shape (n,).
+        candidate: Quantity per answer, not negative, shape (n,).
+        production: The same on the same items, shape (n,).
         clusters: Cluster of each item, shape (n,).
         max_ratio: Largest tolerable ratio, above 1.
         levels: Error rate and power.
+        unit: What is compared, in words.
 
     Returns:
         The finding.
@@ -34,7 +42,7 @@ def compare(candidate: Column, production: Column, clusters: Labels, max_ratio: 
     spread = float(stats.norm.isf(levels.alpha) + stats.norm.isf(1 - levels.power)) * result.log_standard_error
     return Finding(
         scale="ratio",
-        unit="tokens per answer",
+        unit=unit,
         direction="lower",
         n=result.n,
         clusters=result.clusters,

@@ -7,8 +7,17 @@ from importlib import import_module
 import numpy as np
 from numpy.typing import NDArray
 
-from flywheel.components.evaluation import accuracy, event_rate, mean_ratio, median_ratio
+from flywheel.components.evaluation import (
+    accuracy,
+    cost,
+    critical,
+    event_rate,
+    latency_tail,
+    mean_ratio,
+    median_ratio,
+)
 from flywheel.components.evaluation.finding import Finding, Levels
+from flywheel.components.evaluation.item_columns import ItemColumns
 from flywheel.components.evaluation.paired_rows import Column, PairedRows
 from flywheel.components.evaluation.scores import ScoreTable
 from flywheel.components.evaluation.spec import GauntletSpec, MetricSpec
@@ -32,14 +41,14 @@ class Missing:
     reason: str  # `code: words`
 
 
-def questions(table: ScoreTable, spec: GauntletSpec) -> list[Question]:
-    """List what the spec asks of this table.
+def questions(table: ItemColumns, spec: GauntletSpec) -> list[Question]:
+    """List what the spec asks of these items.
 
     Optional metrics whose suites have no items are left out. Values of a slice with fewer items than `min_items` are
     taken together as `other`, so that no item escapes by being rare.
 
     Args:
-        table: Scores.
+        table: Items, answered or not.
         spec: The gauntlet.
 
     Returns:
@@ -71,8 +80,7 @@ def answer(table: ScoreTable, question: Question, spec: GauntletSpec, claims: in
         table: Scores.
         question: What is asked.
         spec: The gauntlet.
-        claims: Claims that must all hold for a promotion; the power is shared out over them, so that the whole
-            verdict has the power of the spec (1 - (1 - power) / claims each).
+        claims: Claims that must all hold for a promotion.
 
     Returns:
         The finding, or why there is none.
@@ -81,16 +89,30 @@ def answer(table: ScoreTable, question: Question, spec: GauntletSpec, claims: in
     if rows.size == 0:
         provide = f"; provide {metric.provide}" if metric.provide else ""
         return Missing(f"missing_metric: {question.name} has no items of suite {' or '.join(metric.suites)}{provide}")
-    levels = Levels(spec.alpha_of(metric), 1 - (1 - spec.power) / max(1, claims))
+    levels = levels_of(metric, spec, claims)
     if metric.measure in ("latency", "latency_p95"):
         rows = rows[~np.isnan(table.latency_ms["production"][rows]) & ~np.isnan(table.latency_ms["candidate"][rows])]
     chosen = table.rows(rows)
-    if rows.size < 2 or (chosen.cluster == chosen.cluster[0]).all():
+    if metric.measure != "critical" and (rows.size < 2 or (chosen.cluster == chosen.cluster[0]).all()):
         return Missing(f"missing_metric: {question.name} has {rows.size} measured items in fewer than two clusters")
+    if metric.measure == "latency_p95" and rows.size < latency_tail.FEWEST:
+        return Missing(
+            f"too_few_items: {question.name} has {rows.size} timed items, the p95 needs {latency_tail.FEWEST}; "
+            "raise latency_items in the spec"
+        )
     try:
         return MEASURES[metric.measure](chosen, metric, levels, spec)
     except ValueError as error:
         return Missing(f"evaluator_failure: {question.name}: {error}")
+
+
+def levels_of(metric: MetricSpec, spec: GauntletSpec, claims: int) -> Levels:
+    """Return the error rates of a metric when `claims` claims must all hold for a promotion.
+
+    The power is shared out over them, so that the whole verdict has the power of the spec: 1 - (1 - power) / claims
+    each.
+    """
+    return Levels(spec.alpha_of(metric), 1 - (1 - spec.power) / max(1, claims))
 
 
 Compare = Callable[[PairedRows, MetricSpec, Levels, GauntletSpec], Finding]
@@ -145,7 +167,7 @@ def _elsewhere(module: str) -> Compare:
 MEASURES: dict[str, Compare] = {
     "accuracy": _accuracy,
     "negative_flips": _negative_flips,
-    "critical": _elsewhere("critical"),
+    "critical": critical.compare,
     "helpfulness": _elsewhere("helpfulness"),
     "unsafe": _unsafe,
     "sycophancy": _elsewhere("sycophancy"),
@@ -153,8 +175,8 @@ MEASURES: dict[str, Compare] = {
     "attack_success": _elsewhere("attack.attack_success"),
     "benign_pass": _elsewhere("attack.benign_pass"),
     "latency": _latency,
-    "latency_p95": _elsewhere("latency_tail"),
+    "latency_p95": latency_tail.compare,
     "length": _length,
-    "cost": _elsewhere("cost"),
+    "cost": cost.compare,
 }
 """How each measure of the spec becomes a finding: rows, metric, levels, spec to `Finding`; ValueError: it cannot."""

@@ -5,10 +5,31 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from flywheel.components.contracts.dataset import Suite
 from flywheel.components.contracts.document import Document
+
+
+class PlannedMetric(Document):
+    """What a metric has and needs, known before anything is answered.
+
+    `needed` is the number of items in all at which the metric has its power if things are as the spec expects them;
+    without an expectation, the least with which it could pass at all.
+    """
+
+    name: str
+    role: Literal["primary", "guardrail", "slice"]
+    suites: tuple[Suite, ...]
+    n: int = Field(ge=0)
+    clusters: int = Field(ge=0)
+    needed: int = Field(ge=0)
+    why: str  # what the number rests on
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are as many items as are needed."""
+        return self.n >= self.needed
 
 
 class ScoresHeader(Document):
@@ -21,6 +42,7 @@ class ScoresHeader(Document):
     items: int = Field(ge=0)
     items_digest: str  # of the ids that were to be answered
     settings: dict[str, float | int | str] = Field(default_factory=dict)
+    unanswered: tuple[PlannedMetric, ...] = ()  # the plan, when it was underpowered and so nothing was answered
 
 
 class SampleScore(Document):
@@ -91,6 +113,30 @@ def write_scores(path: str | Path, header: ScoresHeader, lines: Iterable[ScoreLi
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(target)
+
+
+def read_header(path: str | Path) -> ScoresHeader:
+    """Read the first line of a scores file.
+
+    Args:
+        path: Scores file.
+
+    Returns:
+        The header.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The first line is no header.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise FileNotFoundError(f"no scores at {source}")
+    with source.open("rb") as file:
+        first = file.readline()
+    try:
+        return ScoresHeader.model_validate_json(first)
+    except ValidationError as error:
+        raise ValueError(f"{source} does not start with a scores header: {error.errors()[0]['msg']}") from error
 
 
 _SUITES = frozenset(get_args(Suite))

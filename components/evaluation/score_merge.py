@@ -13,7 +13,7 @@ import orjson
 from pydantic import ValidationError
 
 from flywheel.components.evaluation.items import ids_digest
-from flywheel.components.evaluation.score_lines import ScoreLine, ScoresHeader
+from flywheel.components.evaluation.score_lines import ScoreLine, ScoresHeader, read_header
 
 Settings = Mapping[str, float | int | str]
 
@@ -97,15 +97,8 @@ def annotate(
 
 
 def _open(path: str | Path) -> tuple[ScoresHeader, list[bytes]]:
-    source = Path(path)
-    if not source.is_file():
-        raise FileNotFoundError(f"no scores at {source}")
-    first, *rest = source.read_bytes().split(b"\n")
-    try:
-        header = ScoresHeader.model_validate_json(first)
-    except ValidationError as error:
-        raise ValueError(f"{source} does not start with a scores header: {error.errors()[0]['msg']}") from error
-    return header, [line for line in rest if line.strip()]
+    header = read_header(path)
+    return header, [line for line in Path(path).read_bytes().split(b"\n")[1:] if line.strip()]
 
 
 def _id_of(text: bytes) -> str | None:

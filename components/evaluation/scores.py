@@ -10,7 +10,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,19 +19,23 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from flywheel.components.contracts.dataset import ATTACKED
+from flywheel.components.evaluation.item_columns import ItemColumns
 from flywheel.components.evaluation.items import ids_digest
 from flywheel.components.evaluation.paired_rows import ArmColumns, Column, PairedRows
 from flywheel.components.evaluation.score_lines import (
     ArmScore,
+    PlannedMetric,
     SampleScore,
     ScoreLine,
     ScoresHeader,
     is_plain,
+    read_header,
     write_scores,
 )
 
 __all__ = [
     "ArmScore",
+    "PlannedMetric",
     "SampleScore",
     "ScoreLine",
     "ScoreTable",
@@ -48,15 +51,11 @@ _TOLD = 5
 
 
 @dataclass(frozen=True)
-class ScoreTable:
+class ScoreTable(ItemColumns):
     """Scores as columns of length n; `problems` are reasons (`code: words`) why they cannot be trusted."""
 
     header: ScoresHeader
     digest: str  # SHA-256 of the file
-    item_id: NDArray[np.str_]
-    suite: NDArray[np.str_]
-    cluster: NDArray[np.str_]
-    slices: dict[str, NDArray[np.str_]]  # "" where an item has no value
     correct: dict[str, Column]  # production, candidate: share of right answers over an item's samples, in [0, 1]
     unsafe: dict[str, Column]  # 1 where any answer is unsafe
     tokens: dict[str, Column]  # mean over the samples
@@ -69,27 +68,6 @@ class ScoreTable:
     human: dict[str, Column] = field(default_factory=dict)  # NaN where no person was asked
     attempts: dict[str, Column] = field(default_factory=dict)  # NaN where nobody attacked
     preference: tuple[NDArray[np.str_], ...] = ()  # candidate first, production first; "" where no judge was asked
-
-    def mask(self, suites: Sequence[str]) -> NDArray[np.bool_]:
-        """Tell which rows belong to one of the suites."""
-        return np.isin(self.suite, list(suites))
-
-    @cached_property
-    def _cluster_codes(self) -> NDArray[np.int64]:
-        """Clusters as numbers, in the order of their names: every metric needs them, and text is slow to sort."""
-        return np.unique(self.cluster, return_inverse=True)[1].astype(np.int64).ravel()
-
-    @cached_property
-    def _slice_codes(self) -> dict[str, tuple[NDArray[np.str_], NDArray[np.int64]]]:
-        return {}
-
-    def slice_codes(self, dimension: str) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
-        """Return the values of a slice dimension in order and, per row, the place of its value among them."""
-        if dimension not in self._slice_codes:
-            values = self.slices.get(dimension, np.full(self.item_id.size, "", dtype=np.str_))
-            names, codes = np.unique(values, return_inverse=True)
-            self._slice_codes[dimension] = (names, codes.astype(np.int64).ravel())
-        return self._slice_codes[dimension]
 
     def rows(self, places: NDArray[np.intp]) -> PairedRows:
         """Take rows out of the table, both arms side by side."""
@@ -115,7 +93,7 @@ class ScoreTable:
         return PairedRows(
             item_id=self.item_id[places],
             suite=self.suite[places],
-            cluster=self._cluster_codes[places],
+            cluster=self.cluster_codes[places],
             slices={name: values[places] for name, values in self.slices.items()},
             preference=tuple(column[places] for column in self.preference)
             or (np.full(count, "", dtype=np.str_), np.full(count, "", dtype=np.str_)),
@@ -136,15 +114,9 @@ def read_scores(path: str | Path) -> ScoreTable:
         FileNotFoundError: There is no such file.
         ValueError: The first line is no header, so nothing can be said about the rest.
     """
-    source = Path(path)
-    if not source.is_file():
-        raise FileNotFoundError(f"no scores at {source}")
-    raw = source.read_bytes()
-    first, *rest = raw.split(b"\n")
-    try:
-        header = ScoresHeader.model_validate_json(first)
-    except ValidationError as error:
-        raise ValueError(f"{source} does not start with a scores header: {error.errors()[0]['msg']}") from error
+    header = read_header(path)
+    raw = Path(path).read_bytes()
+    rest = raw.split(b"\n")[1:]
     lines: list[dict[str, Any]] = []
     broken: list[str] = []
     for number, text in enumerate(rest, 2):

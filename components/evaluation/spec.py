@@ -103,7 +103,7 @@ class MetricSpec(Document):
     expected: float | None = Field(default=None, ge=0, lt=1)  # planning: share of items that differ, or rate of events
     samples: int = Field(default=1, ge=1, le=101)  # answers per item and model
     min_items: int = Field(default=1, ge=1)  # fewer can never pass
-    min_clusters: int = Field(default=2, ge=2)
+    min_clusters: int = Field(default=1, ge=1)  # likewise; what is estimated needs two whatever is written here
     slice_by: str = ""  # role slice: the dimension whose values become metrics
     required: bool = True  # False: left out when its suites have no items
     provide: str = ""  # what a person has to bring when it is missing
@@ -130,6 +130,11 @@ class MetricSpec(Document):
             raise ValueError(f"{self.name}: the margin must lie between 0 and 1, for example 0.03")
         return self
 
+    @property
+    def fewest_clusters(self) -> int:
+        """Clusters below which nothing passes: critical cases stand for themselves, all else is estimated."""
+        return max(self.min_clusters, 1 if self.measure == "critical" else 2)
+
 
 class GauntletSpec(Document):
     """The whole gauntlet."""
@@ -139,7 +144,9 @@ class GauntletSpec(Document):
     alpha: float = Field(gt=0, lt=0.5)  # one-sided error rate of each kind of wrong decision
     power: float = Field(gt=0.5, lt=1)  # of the whole verdict, at the n it asks for
     seed: int = 0
+    icc: float = Field(default=0.3, ge=0, le=1)  # planning: expected correlation of outcomes inside a cluster
     temperature: float = Field(default=0.7, gt=0, le=5)  # of suites that are answered more than once
+    latency_items: int = Field(default=40, ge=0)  # items whose single-request latency is measured
     underpowered: Literal["hold", "run"] = "hold"  # hold: with too few items nothing is generated
     prices: Prices | None = None  # for the measure cost
     metrics: tuple[MetricSpec, ...] = Field(min_length=1)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from flywheel.components.contracts.verdict import Decision, MetricResult, Verdict
 from flywheel.components.evaluation.finding import Finding
 from flywheel.components.evaluation.measures import Missing, Question, answer, questions
+from flywheel.components.evaluation.plan import further_items
 from flywheel.components.evaluation.scores import ScoreTable
 from flywheel.components.evaluation.spec import KINDS, GauntletSpec, MetricSpec
 from flywheel.components.statistics.multiplicity import holm
@@ -30,6 +31,9 @@ def decide(table: ScoreTable, spec: GauntletSpec, run_id: str) -> Verdict:
     Returns:
         The verdict.
     """
+    if table.header.unanswered:
+        return _underpowered(table, spec, run_id)
+    problems = [*table.problems, *_other_gauntlet(table, spec)]
     asked = questions(table, spec)
     protecting = sum(question.metric.role != "primary" for question in asked)
     answers = [answer(table, question, spec, protecting + 1) for question in asked]
@@ -39,13 +43,26 @@ def decide(table: ScoreTable, spec: GauntletSpec, run_id: str) -> Verdict:
         for place, (question, found) in enumerate(zip(asked, answers, strict=True))
     ]
     missing = [found.reason for found in answers if isinstance(found, Missing)]
-    decision = _decision(results, table.problems)
-    reasons = [*table.problems, *missing, *_why(results, decision)]
+    decision = _decision(results, problems)
+    reasons = [*problems, *missing, *_why(results, decision)]
     left_out = [
         metric.name for metric in spec.metrics if metric.name not in {question.metric.name for question in asked}
     ]
     if left_out:
         reasons.append(f"not_asked: optional metrics without items: {', '.join(left_out)}")
+    further = _further(asked, results) if decision is Decision.HOLD else None
+    return _verdict(table, spec, run_id, decision, reasons, results, further)
+
+
+def _verdict(
+    table: ScoreTable,
+    spec: GauntletSpec,
+    run_id: str,
+    decision: Decision,
+    reasons: Sequence[str],
+    results: Sequence[MetricResult],
+    further: int | None,
+) -> Verdict:
     return Verdict(
         run_id=run_id,
         decision=decision,
@@ -55,8 +72,68 @@ def decide(table: ScoreTable, spec: GauntletSpec, run_id: str) -> Verdict:
         production_digest=table.header.production_digest,
         scores_digest=table.digest,
         spec_digest=spec.digest(),
-        error_rate=error_statement(spec, len(asked)),
-        n_needed=_further(asked, results) if decision is Decision.HOLD else None,
+        error_rate=error_statement(spec, len(results)),
+        n_needed=further,
+    )
+
+
+def _other_gauntlet(table: ScoreTable, spec: GauntletSpec) -> list[str]:
+    """A gauntlet that was changed after the answers were made is not registered before them."""
+    registered = table.header.settings.get("spec_digest")
+    if registered in (None, spec.digest()):
+        return []
+    return [
+        f"other_gauntlet: the answers were made for gauntlet {str(registered)[:16]}, this is {spec.digest()[:16]}; "
+        "evaluate again after a change of the spec"
+    ]
+
+
+def _underpowered(table: ScoreTable, spec: GauntletSpec, run_id: str) -> Verdict:
+    """Hold without an answer: the plan said that there were too few items."""
+    planned = table.header.unanswered
+    metrics = {metric.name: metric for metric in spec.metrics}
+    results, reasons = [], [*table.problems, *_other_gauntlet(table, spec)]
+    for one in planned:
+        if one.enough:
+            why = f"not_answered: {one.name} has enough items ({one.n}), but the gauntlet was not run"
+        else:
+            why = (
+                f"underpowered: {one.name} has {one.n} items in {one.clusters} clusters, {one.needed} items are "
+                f"needed ({one.why})"
+            )
+            reasons.append(why)
+        metric = metrics.get(one.name.partition("[")[0])
+        if metric is not None:
+            needed = None if one.enough else one.needed
+            results.append(_missing(one.name, metric, spec, 0, why, needed))
+    further = further_items((one.suites, one.needed - one.n) for one in planned if not one.enough)
+    return _verdict(table, spec, run_id, Decision.HOLD, reasons, results, further)
+
+
+def _missing(
+    name: str, metric: MetricSpec, spec: GauntletSpec, n: int, reason: str, needed: int | None = None
+) -> MetricResult:
+    alpha = spec.alpha_of(metric)
+    return MetricResult(
+        name=name,
+        role=metric.role,
+        direction=metric.direction,
+        scale=KINDS[metric.measure].scale,
+        n=n,
+        clusters=0,
+        production=None,
+        candidate=None,
+        difference=None,
+        lower=None,
+        upper=None,
+        confidence=1 - 2 * alpha,
+        margin=_margin(metric),
+        test="",
+        p_value=None,
+        alpha=alpha,
+        outcome="missing",
+        n_needed=needed,
+        reasons=(reason,),
     )
 
 
@@ -93,32 +170,13 @@ def _result(
 ) -> MetricResult:
     metric, alpha = question.metric, spec.alpha_of(question.metric)
     if isinstance(found, Missing):
-        return MetricResult(
-            name=question.name,
-            role=metric.role,
-            direction=metric.direction,
-            scale=KINDS[metric.measure].scale,
-            n=int(question.rows.size),
-            clusters=0,
-            production=None,
-            candidate=None,
-            difference=None,
-            lower=None,
-            upper=None,
-            confidence=1 - 2 * alpha,
-            margin=_margin(metric),
-            test="",
-            p_value=None,
-            alpha=alpha,
-            outcome="missing",
-            reasons=(found.reason,),
-        )
+        return _missing(question.name, metric, spec, int(question.rows.size), found.reason)
     reasons = list(found.reasons)
     if found.n < metric.min_items:
         reasons.append(f"too_few_items: {found.n}, at least {metric.min_items} were registered")
-    if found.clusters < metric.min_clusters:
-        reasons.append(f"too_few_clusters: {found.clusters}, at least {metric.min_clusters} were registered")
-    enough = found.n >= metric.min_items and found.clusters >= metric.min_clusters
+    if found.clusters < metric.fewest_clusters:
+        reasons.append(f"too_few_clusters: {found.clusters}, at least {metric.fewest_clusters} were registered")
+    enough = found.n >= metric.min_items and found.clusters >= metric.fewest_clusters
     needed = None
     if found.p_harm <= spec.alpha / claims:
         outcome = "inferior"
@@ -167,7 +225,7 @@ def _needed(question: Question, found: Finding, reasons: list[str]) -> int | Non
         reasons.append("more_items_do_not_help: what was seen does not lie inside the margin")
         return None
     per_cluster = found.n / found.clusters
-    need = max(need, metric.min_items, math.ceil(metric.min_clusters * per_cluster))
+    need = max(need, metric.min_items, math.ceil(metric.fewest_clusters * per_cluster))
     if need <= found.n:
         reasons.append(f"powered_but_not_shown: {found.n} items were enough for a candidate without loss ({need})")
     return need
@@ -204,19 +262,14 @@ def _why(results: Sequence[MetricResult], decision: Decision) -> list[str]:
 
 
 def _further(asked: Sequence[Question], results: Sequence[MetricResult]) -> int | None:
-    """Further items that would settle a hold; an item asked for by one suite also serves metrics over more suites."""
-    want: dict[frozenset[str], int] = {}
+    """Further items that would settle a hold."""
+    wanted = []
     for question, result in zip(asked, results, strict=True):
-        suites = frozenset(question.metric.suites)
         if result.outcome == "missing":
-            want[suites] = max(want.get(suites, 0), question.metric.min_items)
+            wanted.append((question.metric.suites, question.metric.min_items))
         elif result.outcome == "inconclusive" and result.n_needed is not None:
-            want[suites] = max(want.get(suites, 0), result.n_needed - result.n)
-    given: dict[frozenset[str], int] = {}
-    for suites in sorted(want, key=lambda suites: (len(suites), sorted(suites))):
-        served = sum(more for part, more in given.items() if part < suites)
-        given[suites] = max(0, want[suites] - served)
-    return sum(given.values()) or None
+            wanted.append((question.metric.suites, result.n_needed - result.n))
+    return further_items(wanted)
 
 
 def _number(value: float | None) -> str:

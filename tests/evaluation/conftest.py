@@ -118,6 +118,18 @@ def mute_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def lenient(tmp_path: Path) -> Path:
+    """The packaged gauntlet, but it runs with too few items."""
+    import yaml
+
+    from flywheel.components.evaluation.spec import DEFAULT
+
+    path = tmp_path / "lenient.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(DEFAULT.read_text()), "underpowered": "run"}))
+    return path
+
+
+@pytest.fixture
 def golden(tmp_path: Path) -> Path:
     import json
 
