@@ -60,6 +60,12 @@ def run_canary(
     policy: str = "",
     harm_budget: float = 0.0,
     alerts: str = "",
+    namespace: str = "",
+    prometheus: str = "",
+    prometheus_queries: str = "",
+    look_seconds: float = 60.0,
+    step_seconds: float = 86400.0,
+    maturity_seconds: float = 1800.0,
 ) -> str:
     """Expose a candidate to rising shares of the users, and promote it, roll it back or hold.
 
@@ -79,48 +85,74 @@ def run_canary(
         store: URI of the feedback store; the users' feedback is written to it.
         run_id: Run; a killed step goes on where it was.
         shares: Shares of the users, rising to 1.0; empty: the policy's (packaged: 0.01,0.05,0.25,0.5,1.0).
-        driver: `local`: two model servers on this machine behind a splitter.
+        driver: `local`: two model servers on this machine behind a splitter, and simulated users. `kserve`: an
+            InferenceService, and the real users whose events intake writes to the store; `candidate` and
+            `production_model` are addresses of registered versions, `users` is not read
+            (components/deployment/cluster/README.md).
         seed: Seed of the users' reactions and of who comes first.
         policy: YAML file with the rules (components/deployment/README.md); empty: the packaged ones.
         harm_budget: Largest tolerated rise of bad feedback over all users, a difference of per-user rates; scales all
             margins. 0: the policy's (packaged: 0.01, one point).
         alerts: JSON-lines file for the alert of a hold or a rollback; empty: `alerts.jsonl` in a store on this machine.
+        namespace: kserve: of the InferenceService; empty: the step's own.
+        prometheus: kserve: address of Prometheus, whose error rate is a kill switch; empty: the store alone.
+        prometheus_queries: kserve: YAML file with PromQL; empty: Istio's metrics (Standard) or Knative's.
+        look_seconds: kserve: seconds between two looks.
+        step_seconds: kserve: longest time at one share, seconds; then hold, and all traffic goes back to production.
+        maturity_seconds: kserve: age at which a user is judged, seconds.
 
     Returns:
         `promote`, `rollback` or `hold`.
 
     Raises:
-        ValueError: The shares, the harm budget, the policy or the traffic are not valid.
+        ValueError: The shares, the harm budget, the policy, the traffic or the service are not valid.
+        ClusterError: kserve: the API server refuses or cannot be asked.
     """
     from flywheel.components.deployment import canary, canary_record
     from flywheel.components.deployment.policy import CanaryPolicy, parse_shares
 
     rules = CanaryPolicy.for_shares(parse_shares(shares), harm_budget, policy)
     places = canary_record.Places(rollout=rollout.path, ramp=ramp.path)
-    result = canary_record.recorded(
-        places,
-        store,
-        run_id,
-        rules,
-        lambda folder, rules: canary.run(
-            candidate.path,
-            production_model,
-            users.path,
-            registry,
-            service,
-            store,
-            run_id,
-            folder,
-            rules,
-            driver,
-            seed,
-            alerts,
-        ),
-    )
+    if driver == "kserve":
+        from flywheel.components.deployment.cluster import step
+
+        how = step.setting(namespace, prometheus, prometheus_queries, look_seconds, step_seconds, maturity_seconds)
+        run = step.canary_of(registry, candidate.uri, production_model, service, store, run_id, alerts, how)
+    else:
+        models = candidate.path, production_model
+        places_of = users.path, registry, service, store, run_id
+        run = lambda folder, rules: canary.run(*models, *places_of, folder, rules, driver, seed, alerts)  # noqa: E731
+    result = canary_record.recorded(places, store, run_id, rules, run)
     for name, value in canary_record.figures(result).items():
         metrics.log_metric(name, value)
     rollout.metadata.update(decision=result.state.decision, looks=len(result.state.looks))
     return result.state.decision
+
+
+@dsl.component(base_image=images.CONTROL, install_kfp_package=False)
+def restore_traffic(service: str, run_id: str, driver: str = "local", namespace: str = "") -> str:
+    """Put the traffic back on production if this run left a rollout behind that nobody decided; for exits.
+
+    A promotion that was decided is carried out; another run's rollout is left alone.
+
+    Args:
+        service: Name of the served model.
+        run_id: Run that may have left a rollout behind.
+        driver: `kserve`; the `local` driver's servers end with their step, so there is nothing to restore.
+        namespace: Of the InferenceService; empty: the step's own.
+
+    Returns:
+        What the rollout came to: `promote`, `rollback` or `hold`; empty when this run has none on the service.
+
+    Raises:
+        ClusterError: The API server refuses or cannot be asked.
+    """
+    if driver != "kserve":
+        print("driver local: traffic and servers ended with the canary step")
+        return ""
+    from flywheel.components.deployment.cluster import step
+
+    return step.restore(service, run_id, namespace)
 
 
 @dsl.component(base_image=images.CONTROL, install_kfp_package=False)

@@ -156,8 +156,8 @@ def local_or_refuse(name: str) -> None:
     """
     if name == "kserve":
         raise ValueError(
-            "driver kserve: rollouts on a cluster's InferenceService are not in this version; use driver=local, "
-            "which serves both models on this machine"
+            "driver kserve: no model servers on this machine; a rollout on an InferenceService is run by the component "
+            "run_canary(driver='kserve') or by deployment.cluster.canary.run"
         )
     if name != "local":
         raise ValueError(f"unknown rollout driver {name!r}; there is: local")

@@ -129,7 +129,7 @@ class Machine:
             left = read_state(self._served.read())  # what was written may be newer than what we remember
             if left is None or left.phase not in _OPEN or not self._ours(left):
                 return
-            self._state = left
+            self._state, self._sight.served = left, None
             change = self._traffic.roll_back
             self._write(lambda served: change(served, left), left.but(phase="interrupted", since=None))
             self._tell("interrupted: all traffic is back on production; run the step again to go on")
@@ -345,7 +345,8 @@ class Machine:
             )
 
     def _write(self, change: Callable[[Json], Json], state: ClusterRollout) -> None:
-        self._served.write(change, state, self._state)
+        seen, self._sight.served = self._sight.served, None
+        self._sight.served = self._served.write(change, state, self._state, seen)
         self._state = state
 
     def _ours(self, left: ClusterRollout) -> bool:

@@ -41,13 +41,20 @@ class Served:
         except KindMissingError:
             return None
 
-    def write(self, change: Callable[[Json], Json], state: ClusterRollout, known: ClusterRollout | None) -> Json:
+    def write(
+        self,
+        change: Callable[[Json], Json],
+        state: ClusterRollout,
+        known: ClusterRollout | None,
+        seen: Json | None = None,
+    ) -> Json:
         """Write the state and the change of traffic that belongs to it, both or neither.
 
         Args:
             change: Makes the merge patch of the object, from the object as it is now.
             state: State to write.
             known: State that must be there now; None: none, or one that is done.
+            seen: The object as last read: tried first, so that it need not be read again.
 
         Returns:
             The object as written.
@@ -58,7 +65,7 @@ class Served:
         """
         text = state.annotation()
         for left in range(_TRIES - 1, -1, -1):
-            served = self.read()
+            served, seen = seen or self.read(), None
             found = (served["metadata"].get("annotations") or {}).get(ANNOTATION, "")
             if found == text:
                 return served  # written by a try whose answer was lost

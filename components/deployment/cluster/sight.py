@@ -33,6 +33,7 @@ class Sight:
     def __init__(self, served: Served, pace: Pace, keep_alive: Callable[[], None]) -> None:
         self._served, self.pace, self._keep_alive = served, pace, keep_alive
         self.last = Observed(settled=False, production=False, candidate=False, percent=None)
+        self.served: Json | None = None  # as last read or written; may be old
 
     def rest(self) -> None:
         """Wait for the next poll."""
@@ -45,7 +46,7 @@ class Sight:
         Raises:
             RolloutLostError: Its state is not the one we wrote last.
         """
-        served = self._served.read()
+        served = self.served = self._served.read()
         there = read_state(served)
         if there is None or there.annotation() != state.annotation():
             raise RolloutLostError(

@@ -1,0 +1,216 @@
+"""Rollouts on a real API server with a played KServe controller, as the deployer's account: killed anywhere, they end
+as if they had not been."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+import yaml
+
+HERE = Path(__file__).parent
+NAMESPACE = "rollouts"
+PRODUCTION, CANDIDATE = "s3://models/production", "s3://models/candidate"
+GOOD, HARMFUL, UNCLEAR = "aa", "ar", "ah"
+DECISIONS = {GOOD: "promote", HARMFUL: "rollback", UNCLEAR: "hold"}
+pytestmark = pytest.mark.slow
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def kserve(api_server, cluster_of):
+    """The controller, in a namespace where the deployer has exactly the rights of manifests/base/roles.yaml."""
+    fake = load("fake_kserve")
+    with fake.running(cluster_of("test-admin"), NAMESPACE) as controller:
+        yield controller
+
+
+@pytest.fixture(scope="module")
+def cluster_of(api_server, connect):
+    from kubernetes import client
+
+    from flywheel.components.cluster.client import Cluster
+    from flywheel.components.cluster.patience import Patience
+
+    core = client.CoreV1Api(connect("test-admin"))
+    if NAMESPACE not in {one.metadata.name for one in core.list_namespace().items}:
+        core.create_namespace({"metadata": {"name": NAMESPACE}})
+        rbac = client.RbacAuthorizationV1Api(connect("test-admin"))
+        for one in yaml.safe_load_all((HERE.parents[1] / "manifests" / "base" / "roles.yaml").read_text()):
+            if one["metadata"]["name"] == "flywheel-deployer":
+                make = rbac.create_namespaced_role if one["kind"] == "Role" else rbac.create_namespaced_role_binding
+                make(NAMESPACE, one)
+    return lambda token: Cluster(lambda: connect(token), NAMESPACE, Patience(seconds=10.0, first=0.02, most=0.2))
+
+
+@pytest.fixture(scope="module")
+def process(api_server):
+    """Send a command to a process that forks for each rollout; see rollout_process.py."""
+    command = [sys.executable, str(HERE / "rollout_process.py"), api_server, "flywheel-deployer", NAMESPACE]
+    environment = os.environ | {"PYTHONWARNINGS": "ignore"}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as running:
+
+        def send(*commands):
+            whole = [{"work": "run", "kill": None, "verdicts": GOOD} | command for command in commands]
+            running.stdin.write(json.dumps(whole) + "\n")
+            running.stdin.flush()
+            return json.loads(running.stdout.readline())
+
+        yield send
+        running.stdin.close()
+
+
+@pytest.fixture
+def make(kserve, cluster_of):
+    """Create a service and wait until it serves."""
+    from flywheel.components.cluster.resources import INFERENCE_SERVICES
+
+    fake, admin = sys.modules["fake_kserve"], cluster_of("test-admin")
+
+    def create(mode="Standard", **settings):
+        name = f"s-{uuid.uuid4().hex[:8]}"
+        admin.create(INFERENCE_SERVICES, fake.service(name, mode, **settings))
+        return name
+
+    return create
+
+
+def ended_well(kserve, cluster, name, verdicts):
+    """Assert that a rollout ended as its verdicts say, with nothing left over; return the service."""
+    from flywheel.components.cluster.resources import HTTP_ROUTES, INFERENCE_SERVICES, LEASES
+
+    served = cluster.get(INFERENCE_SERVICES, name)
+    state = json.loads(served["metadata"]["annotations"]["flywheel.feedback-flywheel.dev/rollout"])
+    assert (state["phase"], state["rollout"]["decision"]) == ("done", DECISIONS[verdicts])
+    predictor = served["spec"]["predictor"]
+    assert predictor["model"]["storageUri"] == (CANDIDATE if verdicts == GOOD else PRODUCTION)
+    assert "canaryTrafficPercent" not in predictor
+    assert "canary" not in served["spec"]
+    assert cluster.get(LEASES, f"flywheel-rollout-{name}")["spec"]["holderIdentity"] == ""
+    if state["mode"] == "Standard":
+        refs = cluster.get(HTTP_ROUTES, f"{name}-predictor")["spec"]["rules"][0]["backendRefs"]
+        winner = f"{name}-{state['candidate']}-predictor" if verdicts == GOOD else f"{name}-predictor"
+        assert [(one["name"], one["weight"]) for one in refs] == [(winner, 100)]
+        assert [pods.uri for pods in kserve.pods[name].values()] == [CANDIDATE if verdicts == GOOD else PRODUCTION]
+    return served
+
+
+def never_back(kserve, name):
+    """Assert over every version of a service that no traffic went to a candidate once it was decided against."""
+    decided = False
+    for served in kserve.history[name]:
+        text = served["metadata"]["annotations"].get("flywheel.feedback-flywheel.dev/rollout")
+        decided = decided or (text is not None and json.loads(text)["rollout"]["decision"] in ("rollback", "hold"))
+        if decided:
+            assert not served["spec"].get("canary")
+            assert served["spec"]["predictor"].get("canaryTrafficPercent") in (None, 0)
+            assert served["spec"]["predictor"]["model"]["storageUri"] == PRODUCTION
+    return decided
+
+
+def kill_points(requests, reads=True):
+    """Before each request, and after each write; without reads, around the writes only."""
+    for number, method in enumerate(requests, start=1):
+        if reads or method != "GET":
+            yield [number, "before"]
+        if method != "GET":
+            yield [number, "after"]
+
+
+@pytest.mark.timeout(300)  # about 10 s on two idle cores
+@pytest.mark.parametrize("verdicts", DECISIONS)
+@pytest.mark.parametrize("mode", ["Standard", "Knative"])
+def test_killed_anywhere_it_ends_as_if_it_had_not_been(kserve, process, make, cluster_of, mode, verdicts):
+    admin = cluster_of("test-admin")
+    whole = process({"service": make(mode), "run_id": "whole", "verdicts": verdicts})[0]
+    assert (whole["decision"], whole["error"]) == (DECISIONS[verdicts], "")
+    points = list(kill_points(whole["requests"], reads=verdicts != UNCLEAR))
+    commands = [{"service": make(mode), "run_id": "r1", "verdicts": verdicts, "kill": point} for point in points]
+    killed = process(*commands)
+    assert sum(one["signal"] == 9 for one in killed) >= (30 if verdicts != UNCLEAR else 15)
+    resumed = process(*[command | {"kill": None} for command in commands])
+    for command, one in zip(commands, resumed, strict=True):
+        assert (one["decision"], one["error"]) == (DECISIONS[verdicts], ""), command
+        ended_well(kserve, admin, command["service"], verdicts)
+        assert never_back(kserve, command["service"]) == (verdicts != GOOD)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("mode", ["Standard", "Knative"])
+def test_killed_again_and_again_it_still_ends(kserve, process, make, cluster_of, mode):
+    commands = [{"service": make(mode), "run_id": "r1", "verdicts": verdicts} for verdicts in (GOOD, HARMFUL)]
+    for _ in range(12):
+        killed = process(*[command | {"kill": [12, "after"]} for command in commands])
+        if all(one["signal"] == 0 for one in killed):
+            break
+    ended = process(*commands)
+    for command, one in zip(commands, ended, strict=True):
+        assert (one["decision"], one["error"]) == (DECISIONS[command["verdicts"]], "")
+        ended_well(kserve, cluster_of("test-admin"), command["service"], command["verdicts"])
+
+
+@pytest.mark.parametrize("mode", ["Standard", "Knative"])
+def test_exit_task_restores_what_a_killed_run_left(kserve, process, make, cluster_of, mode):
+    whole = process({"service": make(mode), "run_id": "whole"})[0]["requests"]
+    writes = [number for number, method in enumerate(whole, start=1) if method in ("PATCH", "POST")]
+    commands = [
+        {"service": make(mode), "run_id": "r1", "verdicts": GOOD, "kill": [number, "after"]} for number in writes
+    ]
+    killed = process(*commands)
+    restored = process(*[command | {"kill": None, "work": "restore"} for command in commands])
+    decisions = set()
+    for command, dead, one in zip(commands, killed, restored, strict=True):
+        assert dead["signal"] == 9
+        assert one["error"] == "", command
+        decisions.add(one["decision"])
+        if one["decision"]:
+            ended_well(
+                kserve, cluster_of("test-admin"), command["service"], GOOD if one["decision"] == "promote" else UNCLEAR
+            )
+    assert decisions == {"", "hold", "promote"}  # killed before it began, on the way, and when all was decided
+
+
+def test_promotion_restarts_no_pod(kserve, process, make):
+    name = make("Standard")
+    assert process({"service": name, "run_id": "r1"})[0]["decision"] == "promote"
+    assert [pods.uri for pods in kserve.pods[name].values()] == [CANDIDATE]
+    assert kserve.started[name].count(CANDIDATE) == 1  # pods that served as canary serve on
+
+
+def test_a_finished_rollout_run_again_changes_nothing(kserve, process, make, cluster_of):
+    from flywheel.components.cluster.resources import INFERENCE_SERVICES
+
+    name = make("Standard")
+    first = process({"service": name, "run_id": "r1", "verdicts": HARMFUL})[0]
+    version = cluster_of("test-admin").get(INFERENCE_SERVICES, name)["metadata"]["resourceVersion"]
+    again = process({"service": name, "run_id": "r1", "verdicts": HARMFUL})[0]
+    assert (first["decision"], again["decision"]) == ("rollback", "rollback")
+    assert cluster_of("test-admin").get(INFERENCE_SERVICES, name)["metadata"]["resourceVersion"] == version
+
+
+def test_another_run_takes_over_what_a_dead_one_left(kserve, process, make, cluster_of):
+    name = make("Standard")
+    dead = process({"service": name, "run_id": "dead", "verdicts": GOOD, "kill": [20, "before"]})[0]
+    assert dead["signal"] == 9
+    other = process({"service": name, "run_id": "next", "verdicts": GOOD})[0]
+    assert (other["decision"], other["error"]) == ("promote", "")
+    states = [
+        json.loads(text)["rollout"]
+        for one in kserve.history[name]
+        if (text := one["metadata"]["annotations"].get("flywheel.feedback-flywheel.dev/rollout"))
+    ]
+    abandoned = [one for one in states if one["run_id"] == "dead" and one["decision"] == "hold"]
+    assert "abandoned: run dead gave it up; taken over by next" in abandoned[0]["reasons"][0]
