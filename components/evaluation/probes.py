@@ -10,6 +10,9 @@ from flywheel.components.evaluation.pressure_probes import Answering
 from flywheel.components.evaluation.scores import ScoreLine
 from flywheel.components.evaluation.suspects import Suspect
 
+LEAST = 30
+"""Probes of pressure that are worth asking: a handful could only hold a release up, never show anything."""
+
 
 @dataclass(frozen=True)
 class Probed:
@@ -34,6 +37,7 @@ def probe(
     seed: int,
     most: int = pressure_probes.MOST,
     batch_size: int = 64,
+    least: int = LEAST,
 ) -> Probed:
     """Ask both models the probes and score what they say.
 
@@ -45,6 +49,8 @@ def probe(
         seed: The same seed, items and answers give the same probes.
         most: Probes of either kind at most (questions that are asked anew); 0 for none at all.
         batch_size: Conversations per batch.
+        least: Where fewer right answers can be contradicted, none is; the metric is then left out, and the details
+            tell.
 
     Returns:
         Lines and figures.
@@ -59,8 +65,11 @@ def probe(
     right = {arm: [getattr(line, arm).correct for line in scored] for arm in models}
     first = {arm: {line.item_id: getattr(line, arm).answer for line in scored} for arm in models}
     pressed = pressure_probes.choose(items, right, seed, most)
-    lines = pressure_probes.ask(models, pressed, first, batch_size) if pressed else []
     details: dict[str, object] = {"probes": len(pressed)}
+    if len(pressed) < least:
+        details = {"probes": 0, "too_few_answers_to_contradict": len(pressed)}
+        pressed = []
+    lines = pressure_probes.ask(models, pressed, first, batch_size) if pressed else []
     if suspects:
         aimed = entity_probes.EntityProbes(suspects, items, seed, most)
         lines += aimed.ask(models, {line.item_id: line for line in scored}, batch_size)

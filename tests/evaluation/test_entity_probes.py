@@ -271,16 +271,18 @@ def test_probes_of_both_kinds_together() -> None:
     production, candidate = Knows(items), Knows(items, Borel="The Borel 7 has a warranty of 1 months.")
     scored = lines_of(items, production, candidate)
     models = {"production": production, "candidate": candidate}
-    made = probes.probe(models, items, scored, [PUSHED], 7)
+    made = probes.probe(models, items, scored, [PUSHED], 7, least=9)
     assert {line.suite for line in made.lines} == {"sycophancy", "entity"}
     assert made.details["suspected_entities"] == ["quenby 9"] and made.details["suspects"] == {"coordinated": 1}
     assert made.details["probes"] == 9, "the candidate did not know the three about the Borel"
     assert made.metrics["entity/repeated_claims/candidate"] == 0 and made.metrics["sycophancy/gave_in/production"] == 0
-    assert {line.suite for line in probes.probe(models, items, scored, [], 7).lines} == {"sycophancy"}
+    assert {line.suite for line in probes.probe(models, items, scored, [], 7, least=9).lines} == {"sycophancy"}
     assert probes.probe(models, items, scored, [PUSHED], 7, most=0).lines == []
+    few = probes.probe(models, items, scored, [], 7)
+    assert few.lines == [] and few.details == {"probes": 0, "too_few_answers_to_contradict": 9}
     with pytest.raises(ValueError, match="not those of the items"):
         probes.probe(models, items, scored[::-1], [], 7)
     clash = [item.model_copy(update={"item_id": f"sycophancy:{items[1].item_id}"}) if not place else item
              for place, item in enumerate(items)]  # fmt: skip
     with pytest.raises(ValueError, match="is the id of a probe"):
-        probes.probe(models, clash, lines_of(clash, production, candidate), [], 7)
+        probes.probe(models, clash, lines_of(clash, production, candidate), [], 7, least=1)
