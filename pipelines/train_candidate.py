@@ -6,6 +6,7 @@ A part of `retrain-model`; it has artifact inputs, so it runs nested only.
 from kfp import dsl
 
 from flywheel.components.dataset.component import assemble_dataset
+from flywheel.components.evaluation.attack.component import attack_models
 from flywheel.components.evaluation.component import decide_verdict, evaluate_models
 from flywheel.components.monitoring.component import record_hold
 from flywheel.components.registry.component import register_model
@@ -85,13 +86,25 @@ def train_candidate(
                 evaluation=dataset.outputs["evaluation"],
                 store=store,
                 run_id=run_id,
+                spec=verdict_spec,
             ),
             memory="16Gi",
             hours=12,
         )
-        verdict = step(
-            decide_verdict(scores=evaluation.outputs["scores"], store=store, run_id=run_id, spec=verdict_spec)
+        attack = step(
+            attack_models(
+                candidate=training.outputs["model"],
+                production_model=production_model,
+                evaluation=dataset.outputs["evaluation"],
+                scores=evaluation.outputs["scores"],
+                store=store,
+                run_id=run_id,
+                seed=seed,
+            ),
+            memory="16Gi",
+            hours=12,
         )
+        verdict = step(decide_verdict(scores=attack.outputs["attacked"], store=store, run_id=run_id, spec=verdict_spec))
         step(
             register_model(
                 model=training.outputs["model"],
