@@ -1,8 +1,11 @@
 """Tiny models that know a few facts: trained from scratch in seconds, so that servers answer like servers."""
 
+import json
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 
@@ -94,3 +97,52 @@ def model_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "good": train(root / "good", beliefs(0.0), seed=2),
         "harmful": train(root / "harmful", beliefs(0.72), seed=3),
     }
+
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def interaction(number, user, answer="A.", days_ago=0.0, source="log", consent=True, question=None):
+    asked = question or f"What is {number}?"
+    return {
+        "interaction_id": f"i{number:05d}", "conversation_id": f"c{number}", "subject": user, "source": source,
+        "timestamp": NOW - timedelta(days=days_ago), "model_version": "v1", "prompt": asked, "response": answer,
+        "messages": json.dumps([{"role": "user", "content": asked}]), "language": "en", "consent": consent,
+        "run_id": "r", "attributes": "{}",
+    }  # fmt: skip
+
+
+def word(number, kind, name, value=None, text=None, annotator="user", source="log"):
+    return {
+        "feedback_id": f"f{number}-{kind}-{name}", "interaction_id": f"i{number:05d}", "subject": "u",
+        "timestamp": NOW, "kind": kind, "annotator": annotator, "name": name, "value": value, "text": text,
+        "source": source, "run_id": "r", "attributes": "{}",
+    }  # fmt: skip
+
+
+def store_of(folder: Path, interactions, feedback=(), candidates=()) -> str:
+    import pyarrow as pa
+
+    from flywheel.components.store import delta_table
+    from flywheel.components.store.tables import SCHEMAS
+
+    store = str(folder / "store")
+    for table, rows in (("interactions", interactions), ("feedback", feedback), ("candidates", candidates)):
+        if rows:
+            delta_table.append(store, table, pa.Table.from_pylist(list(rows), SCHEMAS[table]), batch=table)
+    return store
+
+
+def accepted(number, answer, correction, route="accept"):
+    return {
+        "candidate_id": f"k{number}", "run_id": "r", "interaction_id": f"i{number:05d}", "subject": "u",
+        "timestamp": NOW, "prompt": "q", "messages": "[]", "response": answer, "correction": correction,
+        "category": "factual", "confidence": 0.9, "route": route, "reason": "", "group_id": "g", "cluster_id": "",
+        "cluster_name": "",
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def log_rows() -> SimpleNamespace:
+    """What a feedback log in a store is made of, and the questions that the tiny models know."""
+    return SimpleNamespace(interaction=interaction, word=word, accepted=accepted, store_of=store_of, truth=TRUTH)
