@@ -14,7 +14,7 @@ def bench(
     """Run a benchmark and print its table."""
     from flywheel.scripts import benchmarks
 
-    names = sorted(module.name for module in pkgutil.iter_modules(benchmarks.__path__))
+    names = sorted(module.name for module in pkgutil.iter_modules(benchmarks.__path__) if not module.ispkg)
     if name not in names:
         for known in names:
             summary = (importlib.import_module(f"{benchmarks.__name__}.{known}").__doc__ or "").splitlines()[0]
