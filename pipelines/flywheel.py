@@ -38,6 +38,10 @@ def flywheel(
     learning_rate: float = 5e-4,
     batch_size: int = 32,
     verdict_spec: str = "",
+    attack_queries: int = 10,
+    attacker_url: str = "",
+    attacker_model: str = "",
+    attacker_key_variable: str = "",
     shares: str = "",
     driver: str = "local",
     policy: str = "",
@@ -72,6 +76,10 @@ def flywheel(
         learning_rate: Peak learning rate of AdamW.
         batch_size: Rows per process and step.
         verdict_spec: YAML file with the pre-registered gauntlet; empty: the packaged one.
+        attack_queries: Prompts per safety item that the attack may try on each model.
+        attacker_url: OpenAI-compatible endpoint of an attacking model; empty: mutations only.
+        attacker_model: Name of the attacking model.
+        attacker_key_variable: Name of the environment variable with the endpoint's key; empty: no key.
         shares: Shares of users on the candidate, step by step; empty: the policy's (packaged: 0.01,0.05,0.25,0.5,1.0).
         driver: `local` (KServe model servers on loopback).
         policy: YAML file with the rules of the canary; empty: the packaged ones.
@@ -126,6 +134,10 @@ def flywheel(
             learning_rate=learning_rate,
             batch_size=batch_size,
             verdict_spec=verdict_spec,
+            attack_queries=attack_queries,
+            attacker_url=attacker_url,
+            attacker_model=attacker_model,
+            attacker_key_variable=attacker_key_variable,
             seed=seed,
         ).after(intake)
         monitor_model(store=store, run_id=inputs.output, alerts=alerts, current_days=current_days).after(retrain)

@@ -37,6 +37,10 @@ def retrain_model(
     learning_rate: float = 5e-4,
     batch_size: int = 32,
     verdict_spec: str = "",
+    attack_queries: int = 10,
+    attacker_url: str = "",
+    attacker_model: str = "",
+    attacker_key_variable: str = "",
     seed: int = 7,
 ) -> str:
     """Turn stored feedback into a judged candidate; parameters as in `flywheel`.
@@ -86,6 +90,10 @@ def retrain_model(
             learning_rate=learning_rate,
             batch_size=batch_size,
             verdict_spec=verdict_spec,
+            attack_queries=attack_queries,
+            attacker_url=attacker_url,
+            attacker_model=attacker_model,
+            attacker_key_variable=attacker_key_variable,
             seed=seed,
         )
     with dsl.Else(name="not enough good feedback"):

@@ -35,6 +35,10 @@ def train_candidate(
     learning_rate: float,
     batch_size: int,
     verdict_spec: str,
+    attack_queries: int,
+    attacker_url: str,
+    attacker_model: str,
+    attacker_key_variable: str,
     seed: int,
 ) -> str:
     """Train a candidate and judge it against production; parameters as in `flywheel`.
@@ -99,6 +103,10 @@ def train_candidate(
                 scores=evaluation.outputs["scores"],
                 store=store,
                 run_id=run_id,
+                queries=attack_queries,
+                attacker_url=attacker_url,
+                attacker_model=attacker_model,
+                attacker_key_variable=attacker_key_variable,
                 seed=seed,
             ),
             memory="16Gi",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from flywheel.components.contracts.dataset import DERIVED, EvaluationItem, Suite
+from flywheel.components.contracts.dataset import ATTACKED, DERIVED, EvaluationItem, Suite
 from flywheel.components.evaluation import accuracy, event_rate, latency_tail
 from flywheel.components.evaluation.finding import Levels
 from flywheel.components.evaluation.item_columns import ItemColumns
@@ -34,7 +34,12 @@ def plan(items: Sequence[EvaluationItem], spec: GauntletSpec) -> tuple[PlannedMe
     columns = _columns(items)
     asked = questions(columns, spec)
     protecting = sum(question.metric.role != "primary" for question in asked)
-    made_later = [question.rows.size == 0 and set(question.metric.suites) <= set(DERIVED) for question in asked]
+    # The attack adds lines to its suites whatever the file holds; other probes are planned once there are some.
+    made_later = [
+        set(question.metric.suites) <= set(ATTACKED)
+        or (question.rows.size == 0 and set(question.metric.suites) <= set(DERIVED))
+        for question in asked
+    ]
     return tuple(
         _planned(question, columns, spec, levels_of(question.metric, spec, protecting + 1))
         for question, later in zip(asked, made_later, strict=True)
