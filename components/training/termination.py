@@ -1,11 +1,21 @@
-"""SIGTERM as an error, so that `finally` and `with` clean up before a step ends."""
+"""SIGTERM as an error, so that `finally` and `except` clean up before a step ends."""
 
 import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from flywheel.components.training.failure import TrainingFailed
+
+
+@dataclass
+class _Signals:
+    held: bool = False  # SIGTERM has to wait
+    waiting: bool = False  # and one does
+
+
+_signals = _Signals()
 
 
 @contextlib.contextmanager
@@ -21,12 +31,35 @@ def sigterm_raises() -> Iterator[None]:
 
     def stop(number: int, _: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise TrainingFailed(
-            f"stopped by {signal.Signals(number).name}; run again to continue", "retryable", reason="STOPPED"
-        )
+        if _signals.held:
+            _signals.waiting = True
+        else:
+            raise _stopped()
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:
+        _signals.waiting = False
         signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def sigterm_waits() -> Iterator[None]:
+    """Let SIGTERM wait for the end of a short act whose outcome must be known, then raise as it would have.
+
+    Raises:
+        TrainingFailed: SIGTERM came meanwhile.
+    """
+    _signals.held = True
+    try:
+        yield
+    finally:
+        _signals.held = False
+        if _signals.waiting:
+            _signals.waiting = False
+            raise _stopped()
+
+
+def _stopped() -> TrainingFailed:
+    return TrainingFailed("stopped by SIGTERM; run again to continue", "retryable", "STOPPED")

@@ -99,7 +99,7 @@ class FakeTrainer:
                 "labels": {"jobset.sigs.k8s.io/jobset-name": owner},
                 "annotations": {"batch.kubernetes.io/job-completion-index": str(node)},
             },
-            "spec": {"containers": [{"name": "node", "image": IMAGE}], "restartPolicy": "Never"},
+            "spec": {"containers": [{"name": "node", "image": IMAGE}], "restartPolicy": "Never", "nodeName": "n"},
         }
         if self.cluster.find(PODS, name) is None:
             self.cluster.create(PODS, body)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import fake_trainer
 import yaml
 
-from flywheel.components.cluster.errors import AlreadyExistsError, KindMissingError
+from flywheel.components.cluster.errors import AlreadyExistsError, KindMissingError, NotFoundError
 from flywheel.components.cluster.resources import PODS, TRAIN_JOBS, TRAINING_RUNTIMES, Resource
 from flywheel.components.training.cluster import manifest
 from flywheel.components.training.cluster.launcher import TrainJobBackend
@@ -65,7 +65,7 @@ class TrainJobs:
 
     def _replace(self, name, path, body):
         cluster_wide = Everywhere(self.admin)
-        with contextlib.suppress(KindMissingError):
+        with contextlib.suppress(NotFoundError):
             cluster_wide.delete(name)
         self._until(lambda: cluster_wide.find(name) is None)
         if body is not None:
@@ -101,10 +101,8 @@ class Everywhere:
     def find(self, name):
         try:
             return self.cluster.read(CRDS.path("", name))
-        except (KindMissingError, Exception) as error:
-            if getattr(error, "status", 0) == 404:
-                return None
-            raise
+        except NotFoundError:
+            return None
 
     def delete(self, name):
         self.cluster._send("delete", "DELETE", CRDS, CRDS.path("", name), name, {}, None, "")
@@ -183,6 +181,9 @@ class Runner:
     def name_of(self, image="") -> str:
         job = self.job()
         return manifest.job_name(job, manifest.with_image(job.fingerprint(), image or self.runtime_image))
+
+    def name_of_job(self, fingerprint: str) -> str:
+        return manifest.job_name(self.job(), manifest.with_image(fingerprint, self.runtime_image))
 
     def settings(self, **options) -> dict:
         return {"workspace": str(self.workspace), "memory": "1Gi", "cpu": "1", **options}

@@ -1,16 +1,19 @@
 """Exactly one TrainJob for a job: its name is its fingerprint, and whoever comes second takes over what is there."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from flywheel.components.cluster.client import Cluster
-from flywheel.components.cluster.errors import AlreadyExistsError, NotFoundError, QuotaExceededError
+from flywheel.components.cluster.errors import AlreadyExistsError, NotFoundError, QuotaExceededError, UnavailableError
 from flywheel.components.cluster.names import label_value
+from flywheel.components.cluster.patience import SHORT
 from flywheel.components.cluster.resources import TRAIN_JOBS
 from flywheel.components.cluster.watch import wait_gone
 from flywheel.components.training.cluster.diagnosis import condition_of
 from flywheel.components.training.cluster.manifest import FINGERPRINT, RUN
 from flywheel.components.training.failure import TrainingFailed
+from flywheel.components.training.termination import sigterm_waits
 
 _GONE = 300.0  # seconds for pods to end and finalizers to run
 
@@ -36,13 +39,19 @@ def take(
         RejectedError: The cluster refuses the job.
     """
     name, wanted = body["metadata"]["name"], body["metadata"]["annotations"]
+    deadline = time.monotonic() + cluster.patience.seconds
     while True:
         found = cluster.find(TRAIN_JOBS, name)
         if found is None:
             cluster.check(TRAIN_JOBS, body)
             before_new()
             try:
-                return cluster.create(TRAIN_JOBS, body), False
+                with sigterm_waits():  # a request that is under way cannot be taken back: its end must be known
+                    return cluster.with_patience(SHORT).create(TRAIN_JOBS, body), False
+            except UnavailableError:
+                if time.monotonic() > deadline:
+                    raise
+                continue
             except AlreadyExistsError:  # made in between, or by a request of ours whose answer was lost
                 continue
             except QuotaExceededError as error:

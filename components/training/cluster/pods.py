@@ -102,7 +102,7 @@ class Pods:
     def tail(self, pod: str, lines: int = TAIL) -> str:
         """Last log lines of a pod; where they cannot be read, one line that says why."""
         try:
-            return self.logs(pod, lines).rstrip()
+            return self.logs(pod, lines).rstrip() or f"(the log of pod {pod} is empty)"
         except ClusterError as error:
             return f"(the log of pod {pod} cannot be read: {error})"
 

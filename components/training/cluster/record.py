@@ -36,6 +36,6 @@ def keep(folder: Path, job: dict[str, Any], pods: Pods, seen: Iterable[PodState]
     (folder / "pods.json").write_text(json.dumps(states, indent=2) + "\n", encoding="utf-8")
     for pod in pods.now():
         text = pods.tail(pod.name, 500)
-        if text and not (text.startswith("(the log of") and (folder / "logs" / f"{pod.name}.log").exists()):
+        if not (text.startswith("(the log of") and (folder / "logs" / f"{pod.name}.log").exists()):
             (folder / "logs" / f"{pod.name}.log").write_text(text + "\n", encoding="utf-8")
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
