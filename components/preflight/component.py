@@ -52,3 +52,46 @@ def check_inputs(
     lineage.record_step(store, record)
     print("\n".join(notes))
     return identity
+
+
+@dsl.component(base_image=images.CONTROL, install_kfp_package=False)
+def check_surroundings(
+    store: str,
+    registry: str,
+    run_id: str,
+    findings: dsl.Output[dsl.Markdown],
+    launcher: str = "local",
+    cluster: dict = {},  # noqa: B006 - KFP reads the default; it is never changed
+    driver: str = "local",
+    service: str = "",
+    namespace: str = "",
+    prometheus: str = "",
+) -> int:
+    """Check store, registry, endpoints and the cluster before hours are spent; every miss says what to do.
+
+    Kinds and versions, rights (SelfSubjectAccessReview, as this step's own account), GPUs, quotas, claims, queues and
+    the InferenceService are looked at; nothing in the cluster is changed.
+
+    Args:
+        store: URI of the feedback store; a row is written into its table `preflight`.
+        registry: Registry URI.
+        run_id: Run.
+        findings: Everything that was looked for.
+        launcher: `local`, or `trainjob` with its options in `cluster`.
+        cluster: Options of the launcher `trainjob`, as for `train_model`.
+        driver: `local` or `kserve`.
+        service: InferenceService of the driver `kserve`.
+        namespace: Namespace of the InferenceService; empty: the step's own.
+        prometheus: Address of Prometheus; empty: none is used.
+
+    Returns:
+        Things that this account may not look at.
+
+    Raises:
+        NotReadyError: With everything that is missing and what to do.
+    """
+    from flywheel.components.preflight import surroundings
+    from flywheel.components.preflight.cluster.asked import asked_of
+
+    asked = asked_of(launcher, cluster, driver, service, namespace)
+    return surroundings.check(store, registry, prometheus, asked, findings.path, run_id)

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from flywheel.scripts.command import bench, catalogue, compiling, registry, run, service, verdict
+from flywheel.scripts.command import bench, catalogue, compiling, gauntlet, preflight, registry, run, service, verdict
 
 app = typer.Typer(
     name="flywheel",
@@ -18,12 +18,14 @@ app.command("world")(run.world)
 app.command("compile")(compiling.compile_pipelines)
 app.command("catalogue")(catalogue.catalogue)
 app.command("bench")(bench.bench)
+app.command("preflight")(preflight.preflight)
 app.command("submit")(service.submit)
 app.command("schedule")(service.schedule)
 app.command("watch")(service.watch)
 app.command("runs")(service.list_runs)
 app.add_typer(registry.app, name="registry")
 app.add_typer(verdict.app, name="verdict")
+app.add_typer(gauntlet.app, name="gauntlet")
 
 
 @app.callback()
