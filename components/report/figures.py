@@ -12,6 +12,8 @@ from flywheel.components.report.borders import borders
 from flywheel.components.report.loop_stations import loop_stations
 from flywheel.components.report.model_lineage import model_lineage
 from flywheel.components.report.outcome import decide
+from flywheel.components.report.replayed import attack as _attack
+from flywheel.components.report.replayed import predicted_lines
 from flywheel.components.report.satisfaction import satisfaction
 
 _TABLES: tuple[TableName, ...] = ("interactions", "feedback", "candidates", "reviews", "quarantine")
@@ -55,6 +57,10 @@ def figures(store: str, registry: str, model_name: str, run_id: str) -> dict[str
         "trigger": _chosen(steps, "check_trigger", "have", "need"),
         "training": _training(steps.get("train_model")),
         "verdict": _document(steps, "decide_verdict", "verdict"),
+        "attack": _attack(steps.get("attack_models")),
+        "prediction": _document(steps, "predict_canary", "prediction"),
+        "prediction_check": _document(steps, "check_prediction", "check"),
+        "predicted_lines": predicted_lines(steps),
         "canary": _canary(steps),
         "drift": _drift(steps.get("detect_drift")),
         "lineage": model_lineage(registry, model_name, steps),
@@ -162,6 +168,7 @@ def _canary(steps: Mapping[str, StepRecord]) -> dict[str, Any] | None:
         "looks": _thinned(looks),
         "looks_taken": len(looks),
         "timeline": _details(steps, "run_canary").get("timeline", []),
+        "plan": _details(steps, "run_canary").get("plan", []),
         "users": metrics.get("users"),
         "requests": metrics.get("requests"),
         "seconds": metrics.get("seconds"),

@@ -8,8 +8,13 @@ from flywheel.components.contracts.lineage import StepRecord
 
 _WORDS = {
     "bad_feedback": "bad feedback per user",
+    "dissatisfaction": "silent dissatisfaction per user",
+    "feedback_rate": "approving feedback per user",
+    "engagement": "questions per user",
     "errors": "server errors per user",
     "latency": "latency",
+    "latency_p95": "slow answers per user",
+    "cost": "answer length",
 }
 
 
@@ -147,14 +152,17 @@ def _change(metric: Mapping[str, Any]) -> str:
 
 def _harm(metric: Mapping[str, Any]) -> str:
     name = _WORDS.get(str(metric.get("name")), _name(metric))
-    return f"{name} rose from {_value(metric, 'production')} to {_value(metric, 'candidate')}"
+    moved = "fell" if metric.get("better") == "higher" else "rose"
+    return f"{name} {moved} from {_value(metric, 'production')} to {_value(metric, 'candidate')}"
 
 
 def _value(metric: Mapping[str, Any], arm: str) -> str:
     value = metric.get(arm)
     if value is None:
         return "unknown"
-    return f"{value:.0f} ms" if metric.get("scale") == "ratio" else f"{100 * value:.1f} %"
+    if metric.get("scale") == "ratio":
+        return f"{value:.0f} ms" if metric.get("name") == "latency" else f"{value:.1f}"
+    return f"{100 * value:.1f} %"
 
 
 def _exposure(looks: Sequence[Mapping[str, Any]]) -> str:

@@ -1,6 +1,6 @@
 """The report as one self-contained HTML page: no script, no network, light and dark."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from flywheel.components.report.guardrail_chart import guardrail_chart
 from flywheel.components.report.key_figures import duration, estimate, key_figures, percent
 from flywheel.components.report.loop_diagram import loop_diagram
 from flywheel.components.report.loss_chart import loss_chart
+from flywheel.components.report.prediction_chart import change, prediction_chart
 from flywheel.components.report.ramp_chart import ramp_chart
 from flywheel.components.report.satisfaction_chart import satisfaction_chart
-from flywheel.components.report.step_words import guardrail_title, step_title
+from flywheel.components.report.step_words import guardrail_title, step_title, unit
 
 _HERE = Path(__file__).parent
 _HEADLINES = {"promoted": "Promoted", "rolled back": "Rolled back", "held": "Held", "failed": "Failed"}
@@ -63,6 +64,9 @@ def _environment() -> Environment:
         "duration": duration,
         "step": step_title,
         "guardrail": guardrail_title,
+        "unit": unit,
+        "change": lambda metric, part: change(metric, metric[part]),
+        "shift": _shift,
         "number": _number,
         "moment": lambda text: str(text)[:16].replace("T", " "),
         "short": lambda digest: str(digest or "")[:12],
@@ -92,11 +96,30 @@ def _charts(figures: Mapping[str, Any]) -> dict[str, Any]:
         "satisfaction": satisfaction_chart(periods, figures["satisfaction"]["period_days"]) if periods else "",
         "forest": _forest(verdict) if verdict else "",
         "ramp": ramp_chart(looks, canary["decision"]) if looks else "",
-        "guardrails": [{"name": name, "svg": guardrail_chart(name, looks)} for name in names],
+        "guardrails": [_guardrail(name, looks) for name in names],
+        "prediction": prediction_chart(figures["predicted_lines"]),
         "topics": topic_picture(drift) if drift else "",
         "quality": quality_pictures(drift) if drift else [],
         "loss": loss_chart(loss) if loss else "",
     }
+
+
+def _guardrail(name: str, looks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    last = next(metric for metric in looks[-1]["metrics"] if metric["name"] == name)
+    return {
+        "name": name,
+        "ratio": last["scale"] == "ratio",
+        "higher": last.get("better") == "higher",
+        "svg": guardrail_chart(name, looks),
+    }
+
+
+def _shift(metric: Mapping[str, Any], part: str) -> str:
+    """Render a change, limit or margin of the verdict: a rate with an absolute limit has no sign."""
+    value = metric[part]
+    if value is not None and metric["scale"] == "level":
+        return percent(value)
+    return change(metric, value)
 
 
 def _forest(verdict: Mapping[str, Any]) -> str:

@@ -21,12 +21,28 @@ _STEPS = {
     "register_model": "Register",
     "detect_drift": "Look for drift",
     "prepare_traffic": "Prepare traffic",
+    "attack_models": "Attack both models",
+    "judge_answers": "Judge open answers",
+    "predict_canary": "Predict the canary by replay",
     "run_canary": "Canary",
+    "check_prediction": "Compare with the prediction",
     "promote_model": "Promote",
     "restore_production": "Keep production",
     "report_hold": "Hold",
 }
-_GUARDRAILS = {"bad_feedback": "Bad feedback per user", "errors": "Server errors per user", "latency": "Latency"}
+_GUARDRAILS = {
+    "bad_feedback": "Bad feedback per user",
+    "dissatisfaction": "Silent dissatisfaction per user",
+    "feedback_rate": "Approving feedback per user",
+    "engagement": "Questions per user",
+    "errors": "Server errors per user",
+    "latency": "Latency",
+    "latency_p95": "Slow answers per user",
+    "cost": "Answer length (cost)",
+    "fewer_complaints": "Bad turns of any kind",
+    "more_engagement": "Questions per user, as a goal",
+}
+_UNITS = {"latency": "ms", "cost": "tokens", "engagement": "questions", "more_engagement": "questions"}
 
 
 def step_title(step: str) -> str:
@@ -37,3 +53,8 @@ def step_title(step: str) -> str:
 def guardrail_title(name: str) -> str:
     """Name a guardrail for people."""
     return _GUARDRAILS.get(name, name.replace("_", " ").capitalize())
+
+
+def unit(name: str) -> str:
+    """Unit of a guardrail that is compared as a ratio; "" when the name does not tell."""
+    return _UNITS.get(name, "")
