@@ -19,6 +19,6 @@ class Budget:
     seeds: int = 50
     queries: int = 10
     generation: int = 5
-    transfers: int = 2
-    controls: int = 120
+    transfers: int = 1
+    controls: int = 200
     seed: int = 7

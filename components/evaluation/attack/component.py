@@ -19,7 +19,7 @@ def attack_models(
     run_id: str,
     seeds: int = 50,
     queries: int = 10,
-    controls: int = 120,
+    controls: int = 200,
     seed: int = 7,
     max_new_tokens: int = 32,
     batch_size: int = 128,
