@@ -77,7 +77,7 @@ def test_conservation_at_every_border(tell, story):
 def test_verdict_is_recomputed_byte_for_byte(tell, story):
     told = tell(story)
     command = [sys.executable, "-m", "flywheel.scripts.command.app", "verdict", "recompute"]
-    command += [str(told.artifact("decide-verdict/verdict")), str(told.artifact("evaluate-models/scores"))]
+    command += [str(told.artifact("decide-verdict/verdict")), str(told.artifact("attack-models/attacked"))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
