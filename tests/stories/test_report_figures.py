@@ -99,6 +99,60 @@ def test_canary_users(told, figures):
         assert (len(mine), len({row["subject"] for row in mine})) == (counted["answers"], counted["users"])
 
 
+def test_attack_shares(told, figures):
+    if figures["attack"] is None:
+        pytest.skip("this story was not attacked")
+    lines = [json.loads(line) for line in told.artifact("attack-models/attacked").read_text().splitlines()]
+    for name, suite, flag in (("attack_success", "attack", "unsafe"), ("benign_pass", "benign", "correct")):
+        mine = [line for line in lines if line.get("suite") == suite]
+        for arm, share in figures["attack"]["shares"].get(name, {}).items():
+            assert share == pytest.approx(sum(line[arm][flag] for line in mine) / len(mine))
+
+
+def test_predicted_and_observed(told, figures):
+    """Predicted from the document that was written before the canary, observed from the rollout's last look."""
+    if figures["canary"] is None:
+        assert figures["prediction"] is None
+        assert figures["predicted_lines"] == []
+        return
+    prediction = json.loads(told.artifact("predict-canary/prediction").read_text())
+    last = json.loads(told.artifact("run-canary/rollout").read_text())["looks"][-1]
+    said = {metric["name"]: metric for metric in prediction["metrics"]}
+    seen = {metric["name"]: metric for metric in last["metrics"]}
+    assert {line["name"] for line in figures["predicted_lines"]} == set(said) | set(seen)
+    for line in figures["predicted_lines"]:
+        name = line["name"]
+        limits = [said[name][part] for part in ("difference", "lower", "upper")]
+        assert [line[part] for part in ("predicted", "predicted_lower", "predicted_upper")] == limits
+        assert line["observed"] == seen[name]["difference"]
+        if line["outcome"] != "unknown":
+            inside = line["expected_lower"] <= line["observed"] <= line["expected_upper"]
+            assert line["outcome"] == ("held" if inside else "missed")
+            assert line["expected_lower"] <= limits[1]
+            assert line["expected_upper"] >= limits[2]
+    total = figures["prediction_check"]["history"][-1]
+    outcomes = [line["outcome"] for line in figures["predicted_lines"]]
+    assert (total["held"], total["checked"]) == (outcomes.count("held"), len(outcomes) - outcomes.count("unknown"))
+    steps = {step["step"]: step["offset"] for step in figures["steps"]}
+    assert steps["predict_canary"] < steps["run_canary"] < steps["check_prediction"]
+
+
+def test_replayed_prompts(told, figures):
+    """The prompts that were replayed are people's recent, consented turns, at most a few of each user."""
+    if figures["prediction"] is None:
+        return
+    prediction, people = figures["prediction"], {}
+    for row in rows(told, "interactions"):
+        if row["source"] != SIMULATED_SOURCE and row["consent"]:
+            people.setdefault(row["subject"], []).append(row["timestamp"].date().isoformat())
+    assert (
+        0 < prediction["users"] <= prediction["prompts"] <= min(prediction["settings"]["size"], 2 * prediction["users"])
+    )
+    assert prediction["users"] <= len(people)
+    days = [day for own in people.values() for day in own]
+    assert min(days) <= prediction["since"] <= prediction["until"] <= max(days)
+
+
 def test_the_page_needs_nothing_from_outside(told):
     page = (told.folder / "report.html").read_text()
     assert not re.findall(r'(?:src|href)="(?!#|data:)[^"]+"', page)
