@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from flywheel.components.statistics.checked import sample
+from flywheel.components.statistics.checked import FloatArray, sample
 from flywheel.components.statistics.confidence_sequence import asymptotic_half_width, rho_for
 
 
@@ -56,26 +56,62 @@ def stratified_difference(
     Raises:
         ValueError: A value is NaN or infinite, or an argument is out of range.
     """
-    weights, differences, variances, sizes = [], [], [], []
+    parts = []
     for number, (production, candidate) in enumerate(strata):
         first = sample(production, f"production, stratum {number}", least=0)
         second = sample(candidate, f"candidate, stratum {number}", least=0)
-        if min(first.size, second.size) < 2:
-            continue
-        weights.append(first.size * second.size / (first.size + second.size))
-        differences.append(float(second.mean() - first.mean()))
-        # The larger variance for both: a small arm that was lucky so far shows too little of its own.
-        variances.append(max(float(first.var(ddof=1)), float(second.var(ddof=1))))
-        sizes.append((first.size, second.size))
-    if not weights:
+        if min(first.size, second.size) >= 2:
+            parts.append((first.size, first.mean(), first.var(ddof=1), second.size, second.mean(), second.var(ddof=1)))
+    if not parts:
         return None
-    share = np.asarray(weights) / sum(weights)
-    middle, variance, effective = float(share @ differences), float(share @ variances), float(sum(weights))
+    n_a, mean_a, var_a, n_b, mean_b, var_b = (np.asarray(one, dtype=np.float64) for one in zip(*parts, strict=True))
+    middle, low, high, effective = stratified_limits(
+        n_a, mean_a, var_a, n_b, mean_b, var_b, alpha_lower, alpha_upper, n_star
+    )
+    smaller = int(min(n_a.sum(), n_b.sum()))
+    return StratifiedDifference(float(middle), float(low), float(high), float(effective), smaller)
+
+
+def stratified_limits(
+    n_a: FloatArray,
+    mean_a: FloatArray,
+    var_a: FloatArray,
+    n_b: FloatArray,
+    mean_b: FloatArray,
+    var_b: FloatArray,
+    alpha_lower: float,
+    alpha_upper: float,
+    n_star: float,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """``stratified_difference`` from sufficient statistics, for whole arrays of simulated worlds.
+
+    Args:
+        n_a: Users of production by stratum, shape (..., strata); strata with fewer than two in an arm do not count.
+        mean_a: Means of production.
+        var_a: Sample variances of production.
+        n_b: Users of the candidate.
+        mean_b: Means of the candidate.
+        var_b: Sample variances of the candidate.
+        alpha_lower: Error rate of the lower limit, in (0, 1).
+        alpha_upper: Error rate of the upper limit, in (0, 1).
+        n_star: Effective size at which the limits shall be tightest.
+
+    Returns:
+        Difference, lower limit, upper limit and effective size, shape (...); infinite limits where nothing varies.
+    """
+    both = (n_a >= 2) & (n_b >= 2)
+    weights = np.where(both, n_a * n_b / np.maximum(n_a + n_b, 1), 0.0)
+    effective = weights.sum(axis=-1)
+    share = weights / np.maximum(effective, 1e-300)[..., None]
+    middle = (share * np.where(both, mean_b - mean_a, 0.0)).sum(axis=-1)
+    # The larger variance for both arms: a small arm that was lucky so far shows too little of its own.
+    variance = (share * np.where(both, np.maximum(var_a, var_b), 0.0)).sum(axis=-1)
     low, high = (
-        float(asymptotic_half_width(variance, effective, rho_for(n_star, alpha, "one"), alpha, "one"))
-        if variance > 0
-        else math.inf
+        np.where(
+            variance > 0,
+            asymptotic_half_width(variance, effective, rho_for(n_star, alpha, "one"), alpha, "one"),
+            math.inf,
+        )
         for alpha in (alpha_lower, alpha_upper)
     )
-    smaller = min(sum(first for first, _ in sizes), sum(second for _, second in sizes))
-    return StratifiedDifference(middle, middle - low, middle + high, effective, smaller)
+    return middle, middle - low, middle + high, effective

@@ -1,159 +1,222 @@
-"""Error rates of the canary's judge, by simulation: whole ramps with looks all along, clustered users, three guardrails.
+"""Error rates of the canary's judge, by simulation: whole ramps with looks all along, clustered users, many guardrails.
 
-Every bound is asserted with its Monte-Carlo error: a true rate of alpha shows at most alpha + 3 standard errors.
+The ramps are those of `scripts/benchmarks/decision_worlds` (`flywheel bench decisions` runs 2000 of each), whose
+agreement with `Judge` is shown by a test of their own. Every bound is asserted with its Monte-Carlo error: a true rate
+of alpha shows at most alpha + 3 standard errors (4.1 points at 250 worlds, 2.1 at 1000).
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from flywheel.components.contracts.rollout import Action
-from flywheel.components.deployment.bounded_difference import difference_limits
-from flywheel.components.deployment.guardrails import Cohort
+from flywheel.components.deployment.guardrails import stakes
 from flywheel.components.deployment.judge import Judge
+from flywheel.components.deployment.metric_rule import MetricRule
 from flywheel.components.deployment.policy import CanaryPolicy
+from flywheel.components.statistics.coupled_bets import Stratum, shown_above, shown_below
+from flywheel.components.statistics.power import users_needed_fixed
+from flywheel.scripts.benchmarks.decision_worlds.canary_worlds import Endings, Rollouts, Truth
 
 pytestmark = [pytest.mark.simulation, pytest.mark.slow, pytest.mark.timeout(300)]
 
-WORLDS = 500
-LOOKS = 40
-USERS_PER_LOOK = 100
+Floats = NDArray[np.float64]
+
+WORLDS = 250
 ALPHA = 0.05
-POLICY = CanaryPolicy.for_shares((0.01, 0.05, 0.25, 0.5, 1.0))
-MARGIN = POLICY.steps[-1].bad_feedback_margin
-MONTE_CARLO = 3 * math.sqrt(ALPHA * (1 - ALPHA) / WORLDS)
+STRICT, WIDE = CanaryPolicy.for_shares(), CanaryPolicy.for_shares(harm_budget=0.05)
+BAD = next(rule for rule in STRICT.guardrails if rule.name == "bad_feedback")
+HARM_ALPHA = Judge(STRICT, "simulation").alpha_of("bad_feedback")
+HARM_STAKES, SAFE_STAKES = stakes(BAD)
 
 
-@dataclass
-class Ending:
-    decision: str
-    users: int  # seen in all
-    exposed: int  # on the candidate
-    share: float
+def at_most(rate: float, worlds: int = WORLDS) -> float:
+    """The bound with three Monte-Carlo standard errors."""
+    return rate + 3 * math.sqrt(rate * (1 - rate) / worlds)
 
 
-def users_of(random: np.random.Generator, count: int, rate: float, icc: float) -> list[float]:
-    """Bad-feedback shares of users with 2 to 4 turns, each user with a propensity of their own."""
-    propensity = rate if icc == 0 else random.beta(rate * (1 / icc - 1), (1 - rate) * (1 / icc - 1), count)
-    turns = random.integers(2, 5, count)
-    return (random.binomial(turns, propensity) / turns).tolist()
+def first_shown(
+    rates: tuple[float, float],
+    share: float,
+    alpha: float,
+    weights: Floats,
+    worlds: int,
+    looks: int,
+    per_look: int,
+    seed: int,
+    margin: float | None = None,
+    metrics: int = 1,
+) -> Floats:
+    """Users until something is shown, when each user gives one yes or no and the traffic share stays.
 
+    Args:
+        rates: Truth of (production, candidate).
+        share: Candidate's share of the traffic.
+        alpha: Error rate of each metric's limit.
+        weights: Weights of the stakes.
+        worlds: How many worlds.
+        looks: Looks.
+        per_look: Users between looks, both arms.
+        seed: Seed.
+        margin: None: wait for harm; else for "inside the margin".
+        metrics: Metrics, each of which may show it; a user who says yes to one tends to say yes to all.
 
-def ramp(seed: int, production: float, candidate: float, icc: float = 0.3, slower: float = 1.0) -> Ending:
-    """Run one ramp: 40 looks, 100 new users between two looks."""
+    Returns:
+        Users seen at the first look that shows it in any metric, infinite where none does, shape (worlds,).
+    """
     random = np.random.default_rng(seed)
-    judge = Judge(POLICY, "simulation")
-    groups = {"production": Cohort(), "candidate": Cohort()}
-    index, seen = 0, 0
-    for _ in range(LOOKS):
-        step = POLICY.steps[index]
-        seen += USERS_PER_LOOK
-        exposed = int(random.binomial(USERS_PER_LOOK, step.share))
-        control = int(random.binomial(USERS_PER_LOOK - exposed, (1 - POLICY.control_floor) / (1 - step.share)))
-        for arm, count, rate, factor in (
-            ("production", control, production, 1.0),
-            ("candidate", exposed, candidate, slower),
-        ):
-            groups[arm].bad_feedback += users_of(random, count, rate, icc)
-            groups[arm].errors += users_of(random, count, 0.005, 0.0)
-            groups[arm].log_latency += (math.log(40 * factor) + 0.4 * random.standard_normal(count)).tolist()
-        users = {arm: cohort.users for arm, cohort in groups.items()}
-        action, _ = judge.decide(judge.assess(groups, step), users, step, seen)
-        if action is Action.ROLLBACK:
-            return Ending("rollback", seen, users["candidate"], step.share)
-        if action is Action.ADVANCE:
-            index += 1
-            if index == len(POLICY.steps):
-                return Ending("promote", seen, users["candidate"], step.share)
-    return Ending("hold", seen, groups["candidate"].users, POLICY.steps[index].share)
+    values = np.array([0.0, 1.0])
+    counts = np.zeros((2, worlds, metrics, 2))
+    found = np.full(worlds, np.inf)
+    for look in range(1, looks + 1):
+        exposed = random.binomial(per_look, share, worlds)
+        for arm, size in enumerate((per_look - exposed, exposed)):
+            if metrics == 1:
+                yes = random.binomial(size, rates[arm])[:, None]
+            else:
+                mood = random.beta(2 * rates[arm], 2 * (1 - rates[arm]), int(size.sum()))  # correlation of 1/3
+                said = random.random((mood.size, metrics)) < mood[:, None]
+                yes = np.add.reduceat(said, np.cumsum([0, *size[:-1]]), axis=0) * (size > 0)[:, None]
+            counts[arm] += np.stack([size[:, None] - yes, yes], axis=-1)
+        strata = [Stratum(values, counts[0], counts[1], share)]
+        shown = (
+            shown_above(strata, 0.0, alpha, weights) if margin is None else shown_below(strata, margin, alpha, weights)
+        )
+        found = np.where(np.isinf(found) & shown.any(axis=1), look * per_look, found)
+    return found
 
 
-def worlds(production: float, candidate: float, **options: float) -> list[Ending]:
-    return [ramp(seed, production, candidate, **options) for seed in range(WORLDS)]
+class LateRollouts(Rollouts):
+    """Users who are judged three looks after they came, when their feedback has."""
+
+    def arrive(self) -> None:
+        """Put the newcomers behind those who came before them."""
+        before = (self.users.copy(), {name: seen.copy() for name, seen in self.seen.items()})
+        super().arrive()
+        queue = self.__dict__.setdefault("young", [])
+        queue.append((self.users - before[0], {name: seen - before[1][name] for name, seen in self.seen.items()}))
+        self.users, self.seen = before
+        if len(queue) > 3:
+            users, seen = queue.pop(0)
+            self.users += users
+            for name, counts in seen.items():
+                self.seen[name] += counts
 
 
-def rate(endings: list[Ending], decision: str) -> float:
-    return sum(ending.decision == decision for ending in endings) / len(endings)
+class SharedDays(Rollouts):
+    """Days move both arms by the same amount, so that the candidate's excess stays what it is."""
+
+    def _observe(self, rule: MetricRule, arm: int, wave: int, came: NDArray[np.int64], factor: Floats) -> None:
+        if arm == 1 and rule.name in self.truth.rates and not rule.ratio:
+            production, candidate = self.truth.rates[rule.name]
+            factor = (production * factor + candidate - production) / candidate
+        super()._observe(rule, arm, wave, came, factor)
 
 
-@pytest.mark.parametrize("bad_rate", [0.05, 0.25])
-def test_an_equal_candidate_is_rarely_rolled_back(bad_rate: float) -> None:
-    endings = worlds(bad_rate, bad_rate)
-    print(f"A/A at {bad_rate}: rollback {rate(endings, 'rollback'):.3f}, promote {rate(endings, 'promote'):.3f}")
-    assert rate(endings, "rollback") <= ALPHA + MONTE_CARLO
+def ramps(
+    bad: tuple[float, float],
+    policy: CanaryPolicy = WIDE,
+    per_look: float = 100,
+    looks: int = 40,
+    kind: type[Rollouts] = Rollouts,
+    drift: float = 0.0,
+    latency: float = 1.0,
+) -> Endings:
+    """Ramps with users who are clusters of turns (ICC 0.3), judged on all eight guardrails."""
+    truth = Truth({"bad_feedback": bad, "latency": (4.0, 4.0 + math.log(latency))}, drift=drift)
+    ended = kind(policy, truth, WORLDS, per_look, 1).run(looks)
+    decided = ended.users[ended.promoted | ended.rolled_back]
+    print(
+        f"{bad} drift {drift} latency {latency}: promote {ended.promoted.mean():.3f}, rollback "
+        f"{ended.rolled_back.mean():.3f}, users {np.percentile(decided, [50, 90]) if decided.size else '-'}"
+    )
+    return ended
 
 
-@pytest.mark.parametrize("bad_rate", [0.05, 0.25])
-def test_a_candidate_at_the_margin_is_rarely_promoted(bad_rate: float) -> None:
-    endings = worlds(bad_rate, bad_rate + MARGIN)
-    print(f"at margin from {bad_rate}: promote {rate(endings, 'promote'):.3f}, roll {rate(endings, 'rollback'):.3f}")
-    assert rate(endings, "promote") <= ALPHA + MONTE_CARLO
+@pytest.mark.parametrize(
+    ("kind", "drift"),
+    [(Rollouts, 0.0), (SharedDays, 0.7), (LateRollouts, 0.0)],
+    ids=["plain", "autocorrelated", "delayed"],
+)
+def test_an_equal_candidate_is_rarely_rolled_back_and_comes_through(kind: type[Rollouts], drift: float) -> None:
+    ended = ramps((0.05, 0.05), kind=kind, drift=drift)
+    assert ended.rolled_back.mean() <= at_most(ALPHA)
+    assert ended.promoted.mean() >= 0.8
 
 
-def test_a_candidate_slower_by_the_margin_is_rarely_promoted() -> None:
-    endings = worlds(0.05, 0.05, slower=POLICY.steps[-1].latency_margin)
-    print(f"latency at margin: promote {rate(endings, 'promote'):.3f}, roll {rate(endings, 'rollback'):.3f}")
-    assert rate(endings, "promote") <= ALPHA + MONTE_CARLO
+@pytest.mark.parametrize(
+    ("bad", "drift", "latency"),
+    [(0.10, 0.0, 1.0), (0.10, 0.7, 1.0), (0.05, 0.0, 1.5)],
+    ids=["bad-feedback", "autocorrelated", "latency"],
+)
+def test_a_candidate_at_the_margin_is_rarely_promoted(bad: float, drift: float, latency: float) -> None:
+    assert ramps((0.05, bad), kind=SharedDays, drift=drift, latency=latency).promoted.mean() <= at_most(ALPHA)
 
 
-def test_harm_is_found_early_and_never_shipped() -> None:
-    endings = worlds(0.05, 0.20)
-    found = [ending for ending in endings if ending.decision == "rollback"]
-    exposed = np.percentile([ending.exposed for ending in found], [50, 90])
-    seen = np.percentile([ending.users for ending in found], [50, 90])
-    print(f"5% -> 20%: found {len(found) / len(endings):.3f}, exposed {exposed}, users seen {seen}")
-    assert rate(endings, "promote") <= ALPHA + MONTE_CARLO
-    assert len(found) / len(endings) >= 0.95
-    assert exposed[0] <= 60
-    assert np.mean([ending.share <= 0.25 for ending in found]) >= 0.9
+def test_a_disaster_is_found_within_some_sixty_exposed_users_and_never_shipped() -> None:
+    ended = ramps((0.05, 0.20))
+    assert ended.promoted.mean() <= at_most(ALPHA)
+    assert ended.rolled_back.mean() >= 0.95
+    assert np.mean(ended.step[ended.rolled_back] <= 2) >= 0.9  # at 25 % of the users or before
 
 
-def test_a_better_candidate_is_promoted() -> None:
-    endings = worlds(0.25, 0.05, icc=0.0)
-    seen = np.percentile([ending.users for ending in endings if ending.decision == "promote"], [50, 90])
-    print(f"25% -> 5%: promote {rate(endings, 'promote'):.3f}, users seen {seen}")
-    assert rate(endings, "promote") >= 0.95
-    assert seen[1] <= 2000
+def test_a_better_candidate_is_promoted_with_the_demos_traffic() -> None:
+    ended = ramps((0.25, 0.05))
+    assert ended.promoted.mean() >= 0.95
+    assert np.percentile(ended.users, 90) <= 3000
 
 
-def test_ten_guardrails_share_one_error_rate() -> None:
-    """A/A with ten correlated metrics of clustered users and twenty looks: any of them may roll back."""
-    false = 0
-    count = 150
-    for seed in range(count):
-        random = np.random.default_rng(seed)
-        arms = [np.zeros((10, 0)), np.zeros((10, 0))]
-        for _ in range(LOOKS // 2):
-            for arm, new in enumerate((60, 15)):
-                mood = random.beta(0.1 * 2.3, 0.9 * 2.3, new)  # one propensity for all ten metrics
-                values = random.binomial(3, np.broadcast_to(mood, (10, new))) / 3
-                arms[arm] = np.concatenate([arms[arm], values], axis=1)
-            if any(
-                difference_limits(first, second, ALPHA / 10, ALPHA)[0] > 0
-                for first, second in zip(arms[0], arms[1], strict=True)
-            ):
-                false += 1
-                break
-    print(f"A/A, ten metrics: rollback {false / count:.3f}")
-    assert false / count <= ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / count)
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.5])
+def test_harm_of_a_point_and_a_half_is_not_shipped_at_any_traffic(share: float) -> None:
+    """5 % to 6.5 % under the packaged policy: three quarters of a million users at 1 %, 100 looks."""
+    per_look = {0.01: 7500, 0.1: 1500, 0.5: 800}[share]
+    worlds = 1000
+    shipped = first_shown((0.05, 0.065), share, ALPHA, SAFE_STAKES, worlds, 100, per_look, 3, BAD.margin)
+    margin = first_shown((0.05, 0.06), share, ALPHA, SAFE_STAKES, worlds, 100, per_look, 4, BAD.margin)
+    equal = first_shown((0.05, 0.05), share, ALPHA, SAFE_STAKES, 200, 100, per_look, 5, BAD.margin)
+    print(
+        f"{share:.0%}: shipped at 6.5 % {np.isfinite(shipped).mean():.4f}, at the margin {np.isfinite(margin).mean():.4f}"
+        f", equal {np.isfinite(equal).mean():.3f} (median {np.median(equal):,.0f} users)"
+    )
+    assert np.isfinite(shipped).mean() <= at_most(ALPHA, worlds)
+    assert np.isfinite(margin).mean() <= at_most(ALPHA, worlds)
+    assert np.isfinite(equal).mean() >= 0.8  # it is not safe by never shipping anything
 
 
-def test_limits_cover_at_every_look() -> None:
-    """The two-sided miss rate over 30 looks of very unequal arms, at an equal and at an unequal truth."""
-    for production, candidate in ((0.1, 0.1), (0.3, 0.5)):
-        missed = 0
-        for seed in range(WORLDS):
-            random = np.random.default_rng(seed)
-            first: list[float] = []
-            second: list[float] = []
-            for _ in range(30):
-                first += users_of(random, 60, production, 0.3)
-                second += users_of(random, 5, candidate, 0.3)
-                lower, upper = difference_limits(first, second, ALPHA, ALPHA)
-                if not lower <= candidate - production <= upper:
-                    missed += 1
-                    break
-        print(f"coverage at {production} -> {candidate}: missed {missed / WORLDS:.3f}")
-        assert missed / WORLDS <= 2 * ALPHA + MONTE_CARLO
+def test_the_whole_packaged_ramp_ships_no_harm_of_a_point_and_a_half() -> None:
+    ended = ramps((0.05, 0.065), STRICT, per_look=1000)
+    assert ended.promoted.mean() <= at_most(ALPHA)
+    assert ended.rolled_back.mean() >= 0.9
+
+
+@pytest.mark.parametrize("alpha", [HARM_ALPHA, 0.005])
+def test_harm_at_ten_percent_traffic_is_found_about_as_soon_as_by_a_test_of_fixed_size(alpha: float) -> None:
+    """Median users until the rollback, against the users of a one-sided fixed-horizon test of power 0.8."""
+    fixed = users_needed_fixed(0.05, 0.015, 0.1, alpha)
+    found = first_shown((0.05, 0.065), 0.1, alpha, HARM_STAKES, 600, 120, max(1, round(fixed / 40)), 7)
+    median, slow = np.median(found), np.quantile(found, 0.8)
+    print(f"alpha {alpha:.4f}: fixed {fixed:,}, median {median:,.0f} ({median / fixed:.2f}), 80 % {slow / fixed:.2f}")
+    assert median <= 1.2 * fixed  # the issue asks for 1.5
+    assert slow <= 1.8 * fixed
+
+
+def test_ten_correlated_guardrails_and_a_hundred_looks_share_one_error_rate() -> None:
+    worlds = 400
+    found = first_shown((0.1, 0.1), 0.1, ALPHA / 10, HARM_STAKES, worlds, 100, 150, 9, metrics=10)
+    print(f"A/A, ten metrics, 100 looks: rollback {np.isfinite(found).mean():.3f}")
+    assert np.isfinite(found).mean() <= at_most(ALPHA, worlds)
+
+
+@pytest.mark.parametrize(("rate", "share"), [(0.01, 0.01), (0.1, 0.5), (0.5, 0.1)])
+def test_limits_hold_at_every_look_from_the_first_user_on(rate: float, share: float) -> None:
+    """Misses of the truth on either side over 60 looks that begin with 20 users; no asymptotics to wait for."""
+    worlds = 600
+    for delta in (0.0, 0.2):
+        rates = (rate, rate + delta)
+        above = first_shown(rates, share, ALPHA, HARM_STAKES, worlds, 60, 20, 11, margin=delta)
+        below = first_shown(rates[::-1], share, ALPHA, HARM_STAKES, worlds, 60, 20, 12, margin=-delta)
+        harm = np.inf if delta else first_shown(rates, share, ALPHA, HARM_STAKES, worlds, 60, 20, 13)
+        missed = [float(np.isfinite(found).mean()) for found in (above, below, harm)]
+        print(f"{rate} + {delta} at {share:.0%}: missed {missed}")
+        assert max(missed) <= at_most(ALPHA, worlds)
