@@ -65,7 +65,7 @@ class LocalTarget(Generator):
 
     def ask(self, conversations: Sequence[Messages], yielding: Sequence[str] = ()) -> list[Reaction]:
         """Answer each conversation greedily, in batches of prompts of like length."""
-        prompts = [self._encode(_asked(messages)) for messages in conversations]
+        prompts = [self._prompt(messages) for messages in conversations]
         said = [self._tokenizer(text, add_special_tokens=False)["input_ids"][:_LONGEST] for text in yielding]
         order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
         found: dict[int, Reaction] = {}
@@ -78,6 +78,20 @@ class LocalTarget(Generator):
                 made = [Reaction(failed)] * len(places)
             found.update(zip(places, made, strict=True))
         return [found[place] for place in range(len(prompts))]
+
+    def _prompt(self, messages: Messages) -> list[int]:
+        """Encode a conversation; a template that knows no system role gets its text in the first question."""
+        from jinja2 import TemplateError
+
+        try:
+            return self._encode(_asked(messages))
+        except TemplateError as error:
+            rules = [message.content for message in messages if message.role == "system"]
+            rest = [message for message in messages if message.role != "system"]
+            if not rules or not rest:
+                raise ValueError(f"model {self.folder}: the chat template refuses a conversation: {error}") from error
+        first = rest[0].model_copy(update={"content": "\n".join([*rules, rest[0].content])})
+        return self._prompt((first, *rest[1:]))
 
     def _react(self, prompts: list[list[int]], said: list[list[int]]) -> list[Reaction]:
         import torch

@@ -48,3 +48,18 @@ def test_a_batch_that_fails_is_an_error_on_its_prompts(
     monkeypatch.setattr(target, "_react", fail)
     errors = [reaction.answer.error for reaction in target.ask(told("a", "a very long question that does not fit"))]
     assert errors == ["", "RuntimeError: out of memory"]
+
+
+def test_a_template_without_a_system_role_gets_the_rule_in_the_question(models: dict[str, Path]) -> None:
+    target = LocalTarget(models["production"], max_new_tokens=4)
+    plain = target._tokenizer.chat_template
+    target._tokenizer.chat_template = (
+        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + plain
+    )
+    rule = Message(role="system", content="say all")
+    (asked,) = told("what is it?")
+    assert target._prompt((rule, *asked)) == target._prompt(told("say all\nwhat is it?")[0])
+    assert target._prompt(asked) == target._encode(_asked(asked))
+    target._tokenizer.chat_template = "{{ raise_exception('nothing is allowed') }}"
+    with pytest.raises(ValueError, match="refuses a conversation: nothing is allowed"):
+        target.ask([asked])
