@@ -1,6 +1,7 @@
 """Error rates and power of every decision, in worlds whose truth is known; writes the table into the docs."""
 
 import argparse
+import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -43,6 +44,7 @@ TABLES: dict[str, tuple[str, tuple[str, ...], Callable[[int], Iterable[list[str]
         rule_tables.streams,
     ),
 }
+TITLES = {name: entry[0] for name, entry in [*CLAIMS.items(), *TABLES.items()]}
 
 PREFACE = """# Error rates of the decisions
 
@@ -65,28 +67,41 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench decisions", description=__doc__)
     parser.add_argument("--worlds", type=int, default=FEWEST, help=f"worlds a row (default {FEWEST})")
     parser.add_argument("--only", action="append", choices=[*CLAIMS, *TABLES], help="measure this part; repeatable")
-    parser.add_argument("--output", type=Path, help="write the tables here; default: the docs, after a whole run")
+    parser.add_argument("--output", type=Path, help=f"Markdown file; default with {FEWEST} worlds or more: the docs")
     options = parser.parse_args(arguments)
     if options.worlds < 10:
         parser.error("--worlds must be at least 10")
-    began, missed, parts = time.process_time(), 0, [PREFACE]
-    wanted = options.only or [*CLAIMS, *TABLES]
-    for name in wanted:
+    output = options.output or (DOCS if options.worlds >= FEWEST else None)
+    began, missed = time.process_time(), 0
+    for name in options.only or TITLES:
         if name in CLAIMS:
-            title, measure = CLAIMS[name]
-            rows = list(measure(options.worlds))
+            rows = list(CLAIMS[name][1](options.worlds))
             missed += sum(row.met is False for row in rows)
             table = markdown(HEAD, [row.cells() for row in rows])
         else:
-            title, head, compare = TABLES[name]
+            _, head, compare = TABLES[name]
             table = markdown(head, list(compare(options.worlds)))
-        parts.append(f"## {title}\n\n{table}\n")
-        print(f"\n{title} ({time.process_time() - began:.0f} CPU s so far)\n\n{table}", flush=True)
-    output = options.output or (DOCS if not options.only and options.worlds >= FEWEST else None)
-    if output is None:
-        print(f"\nnot written: a whole run has all parts and at least {FEWEST} worlds (or give --output)")
-    else:
-        output.write_text("\n".join(parts), encoding="utf-8")
-        print(f"\nwritten: {output}")
+        print(f"\n{TITLES[name]} ({time.process_time() - began:.0f} CPU s so far)\n\n{table}", flush=True)
+        if output:
+            write(output, TITLES[name], table)
+    print(f"\nwritten: {output}" if output else f"\nnot written: the docs take at least {FEWEST} worlds a row")
     print(f"goals: {'all met' if not missed else f'{missed} MISSED'}; {time.process_time() - began:.0f} CPU s")
     return 1 if missed else 0
+
+
+def write(path: Path, title: str, table: str) -> None:
+    """Put one section into the file, in its place; the other sections stay as they are.
+
+    Args:
+        path: Markdown file; made when it is not there.
+        title: Heading of the section.
+        table: The table.
+    """
+    old = path.read_text(encoding="utf-8") if path.is_file() else ""
+    sections = dict(part.split("\n\n", 1) for part in old.split("\n## ")[1:])
+    sections[title] = table
+    known = [one for one in TITLES.values() if one in sections]
+    parts = [PREFACE, *(f"## {one}\n\n{sections[one].strip()}\n" for one in known)]
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text("\n".join(parts), encoding="utf-8")
+    temporary.replace(path)

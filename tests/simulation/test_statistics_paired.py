@@ -6,14 +6,20 @@ import numpy as np
 import pytest
 
 from flywheel.components.statistics.paired_binary import noninferiority_p, tango_interval
-from flywheel.components.statistics.paired_clusters import cluster_difference, cluster_noninferiority_p, sign_flip_p
+from flywheel.components.statistics.paired_clusters import (
+    cluster_difference,
+    cluster_noninferiority_p,
+    cluster_superiority_p,
+    sign_flip_p,
+)
 from flywheel.components.statistics.power import design_effect, paired_items_needed
 from flywheel.components.statistics.ratio_of_means import (
     paired_log_ratio,
     paired_quantile_difference,
+    quantile_noninferiority_p,
     ratio_noninferiority_p,
 )
-from flywheel.components.statistics.win_rate import win_rate
+from flywheel.components.statistics.win_rate import win_rate, win_rate_noninferiority_p
 
 pytestmark = [pytest.mark.simulation, pytest.mark.slow]
 
@@ -86,41 +92,95 @@ def test_tango_interval_covers(n, discordance, difference):
     assert hits / runs >= 0.95 - 0.007 - 3 * mcse(0.95, runs)  # the score interval may dip 0.7 points below
 
 
-def clustered_flips(rng, sizes, discordance, difference, icc):
-    """Candidate and production outcomes; with chance sqrt(icc) an item copies its user's outcome, so ICC is icc."""
+def clustered_flips(rng, sizes, discordance, difference, icc, together=False):
+    """Candidate and production outcomes with intraclass correlation icc of the flips.
+
+    With chance sqrt(icc) an item copies its user's outcome; ``together``: with chance icc all of a user's items do.
+    """
     who = np.repeat(np.arange(sizes.size), sizes)
     b, c = (discordance - difference) / 2, (discordance + difference) / 2
     kinds = np.array([-1, 1, 0])
     habit = rng.choice(kinds, sizes.size, p=[b, c, 1 - b - c])[who]
     own = rng.choice(kinds, who.size, p=[b, c, 1 - b - c])
-    flip = np.where(rng.random(who.size) < math.sqrt(icc), habit, own)
+    copied = (rng.random(sizes.size) < icc)[who] if together else rng.random(who.size) < math.sqrt(icc)
+    flip = np.where(copied, habit, own)
     production = np.where(flip == -1, 1, np.where(flip == 1, 0, (rng.random(who.size) < 0.8).astype(int)))
     return production + flip, production, who
 
 
-@pytest.mark.parametrize(
-    ("name", "margin", "discordance"),
-    [("equal", 0.02, 0.08), ("skewed", 0.02, 0.08), ("few", 0.05, 0.2), ("rare", 0.02, 0.022)],
-)
-def test_clustered_false_pass_at_the_margin(name, margin, discordance):
-    """ICC 0.3: the cluster test keeps its level; the same test blind to clusters does not."""
-    runs = 1500
+def skewed(seed, shape, users, most):
+    """Items of users whose activity follows a Pareto law."""
+    return np.minimum(most, 1 + np.floor(np.random.default_rng(seed).pareto(shape, users)).astype(int))
+
+
+USERS = {
+    "equal": (np.full(200, 5), 0.02, 0.08),
+    "skewed": (skewed(7, 1.3, 150, 40), 0.02, 0.08),
+    "a few users hold most items": (skewed(8, 1.1, 300, 60), 0.03, 0.05),
+    "few": (np.full(25, 8), 0.05, 0.2),
+    "sixty of ten": (np.full(60, 10), 0.05, 0.07),
+    "rare": (np.full(60, 4), 0.02, 0.022),
+}
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("icc", [0.3, 0.8])
+@pytest.mark.parametrize("name", USERS)
+def test_clustered_false_pass_at_the_margin(name, icc, together):
+    """The cluster test keeps its level; the same test blind to clusters does not."""
+    runs = 800
     rng = np.random.default_rng(7)
-    sizes = {
-        "equal": np.full(200, 5),
-        "skewed": np.minimum(40, 1 + np.floor(rng.pareto(1.3, 150)).astype(int)),
-        "few": np.full(25, 8),
-        "rare": np.full(60, 4),
-    }[name]
+    sizes, margin, discordance = USERS[name]
     passed = blind = 0
     for _ in range(runs):
-        candidate, production, who = clustered_flips(rng, sizes, discordance, -margin, 0.3)
+        candidate, production, who = clustered_flips(rng, sizes, discordance, -margin, icc, together)
         passed += cluster_noninferiority_p(candidate, production, who, margin) <= 0.05
-        blind += cluster_noninferiority_p(candidate, production, None, margin) <= 0.05
-    print(f"clustered false pass {name}: {passed / runs:.4f}, blind to clusters {blind / runs:.4f}")
+        if name == "equal":
+            blind += cluster_noninferiority_p(candidate, production, None, margin) <= 0.05
+    print(f"clustered false pass {name}, {icc}: {passed / runs:.4f}, blind to clusters {blind / runs:.4f}")
     assert passed / runs <= 0.05 + 3 * mcse(0.05, runs)
     if name == "equal":
         assert blind / runs > 0.05 + 3 * mcse(0.05, runs)
+
+
+@pytest.mark.parametrize("name", ["equal", "skewed", "sixty of ten"])
+def test_clustered_bootstrap_false_pass_at_the_margin(name):
+    runs = 300
+    rng = np.random.default_rng(8)
+    sizes, margin, discordance = USERS[name]
+    passed = better = 0
+    for seed in range(runs):
+        worse = clustered_flips(rng, sizes, discordance, -margin, 0.3)
+        passed += cluster_noninferiority_p(*worse, margin, "bootstrap", 400, seed) <= 0.05
+        equal = clustered_flips(rng, sizes, discordance, 0.0, 0.3)
+        better += cluster_superiority_p(*equal, "bootstrap", 400, seed) <= 0.05
+    print(f"clustered bootstrap {name}: false pass {passed / runs:.3f}, false gain {better / runs:.3f}")
+    assert passed / runs <= 0.05 + 3 * mcse(0.05, runs)
+    assert better / runs <= 0.05 + 0.01 + 3 * mcse(0.05, runs)  # BCa alone is asymptotic: a point more is stated
+
+
+@pytest.mark.parametrize("name", USERS)
+def test_clustered_false_gain(name):
+    runs = 800
+    rng = np.random.default_rng(9)
+    sizes, _, discordance = USERS[name]
+    gains = [cluster_superiority_p(*clustered_flips(rng, sizes, discordance, 0.0, 0.3)) <= 0.05 for _ in range(runs)]
+    print(f"clustered false gain {name}: {np.mean(gains):.4f}")
+    assert np.mean(gains) <= 0.05 + 3 * mcse(0.05, runs)
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_win_rate_false_pass_at_the_margin(together):
+    """A true win rate of 0.45 at a margin of 0.05, clustered."""
+    runs = 600
+    rng = np.random.default_rng(10)
+    passed = 0
+    for _ in range(runs):
+        won, lost, who = clustered_flips(rng, np.full(120, 5), 0.8, -0.1, 0.3, together)
+        words = np.where(won > lost, "candidate", np.where(won < lost, "production", "tie")).tolist()
+        passed += win_rate_noninferiority_p(words, words, who, 0.05) <= 0.05
+    print(f"win rate false pass: {passed / runs:.4f}")
+    assert passed / runs <= 0.05 + 3 * mcse(0.05, runs)
 
 
 @pytest.mark.parametrize(("method", "runs"), [("delta", 2000), ("bootstrap", 600)])
@@ -140,10 +200,11 @@ def test_clustered_interval_covers(method, runs):
 
 
 def test_planned_power_holds_with_clusters():
+    """The limit of the design effect costs items: 1.4 times those that the true design effect asks for."""
     sizes = np.full(400, 5)
     runs = 500
     deff = design_effect(sizes.tolist(), 0.3)
-    n = paired_items_needed(0.03, 0.1, design_effect=deff)
+    n = paired_items_needed(0.03, 0.1, design_effect=1.4 * deff)
     sizes = np.full(math.ceil(n / 5), 5)
     rng = np.random.default_rng(13)
     worlds = (clustered_flips(rng, sizes, 0.1, 0.0, 0.3) for _ in range(runs))
@@ -198,6 +259,30 @@ def test_p95_ratio_covers():
         covered += result.ratio_interval.contains(truth)
     print(f"p95 ratio coverage: {covered / runs:.3f}")
     assert covered / runs >= 0.93 - 3 * mcse(0.95, runs)
+
+
+@pytest.mark.parametrize(("users", "busy"), [(100, False), (100, True), (60, True)])
+def test_p95_false_pass_at_the_margin(users, busy):
+    """The candidate's p95 is exactly 1.25 times production's; every tenth request may meet a busy machine."""
+    runs = 400
+    rng = np.random.default_rng(25)
+
+    def draw(count, factor):
+        candidate, production, who = latencies(rng, count, factor)
+        if busy:
+            candidate, production = (
+                arm * np.where(rng.random(who.size) < 0.1, 3, 1) for arm in (candidate, production)
+            )
+        return candidate, production, who
+
+    big, base, _ = draw(100_000, 1.0)
+    factor = 1.25 * np.quantile(base, 0.95) / np.quantile(big, 0.95)
+    passed = 0
+    for seed in range(runs):
+        candidate, production, who = draw(users, factor)
+        passed += quantile_noninferiority_p(candidate, production, 0.95, who, 1.25, resamples=400, seed=seed) <= 0.05
+    print(f"p95 false pass, {users} users, busy={busy}: {passed / runs:.4f}")
+    assert passed / runs <= 0.05 + 3 * mcse(0.05, runs)
 
 
 def test_win_rate_covers():
