@@ -53,6 +53,7 @@ class RolloutState(Document):
     service: str
     production_digest: str
     candidate_digest: str
+    policy_digest: str = ""  # a retry under other rules is another rollout
     shares: tuple[float, ...]
     looks: tuple[Look, ...] = ()
     decision: Literal["running", "promote", "rollback", "hold"] = "running"

@@ -92,6 +92,7 @@ def run(
         service=service,
         production_digest=digests[0],
         candidate_digest=digests[1],
+        policy_digest=policy.digest,
         shares=(*(step.share for step in policy.steps), 1.0),
         error_rate=judge.error_rate,
     )

@@ -46,6 +46,11 @@ class Journal:
             file.writelines(lines)
         return state, turns
 
+    def clear(self) -> None:
+        """Forget another rollout's state and turns; the state goes first, for without it turns mean nothing."""
+        self._state.unlink(missing_ok=True)
+        self._turns.unlink(missing_ok=True)
+
     def write(self, state: RolloutState, new: Sequence[Turn]) -> None:
         """Append the new turns, then replace the state."""
         if new:

@@ -6,6 +6,7 @@ candidate's excess is below B / s: with a budget of one point, at 5 % an excess 
 2, and for everybody of 1. Each metric of `canary_policy.yaml` has its own multiple of the budget.
 """
 
+import hashlib
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
@@ -96,6 +97,11 @@ class CanaryPolicy(Document):
     def control_floor(self) -> float:
         """Users whose bucket is at or above this are never exposed before promotion: the fixed control group."""
         return self.steps[-1].share
+
+    @property
+    def digest(self) -> str:
+        """32 hex digits of BLAKE2b over the rules: looks under other rules are not looks of one rollout."""
+        return hashlib.blake2b(self.to_json().encode(), digest_size=16).hexdigest()
 
     @classmethod
     def for_shares(cls, shares: tuple[float, ...] = (), harm_budget: float = 0.0, source: str = "") -> Self:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flywheel.components.contracts.rollout import CanaryMetric, Look, RolloutState
 
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 860, 190, 64, 16, 14, 30
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 860, 190, 72, 16, 14, 30
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1d2733;--soft:#66758a;--grid:#dfe5ec;--page:#fff;--line:#2563eb;--band:#93b4f5;
 --good:#15803d;--bad:#c2261f;--wait:#b45309}
@@ -24,9 +24,16 @@ svg{width:100%;height:auto;display:block}text{fill:var(--soft);font-size:11px}.a
 td,th{padding:3px 10px 3px 0;text-align:left;border-bottom:1px solid var(--grid)}td.n{text-align:right}
 """
 _TITLES = {
-    "bad_feedback": "Bad feedback per user, candidate minus production",
-    "errors": "Server errors per user, candidate minus production",
-    "latency": "Latency, candidate over production",
+    "bad_feedback": "Thumbs down or corrected, share of a user's turns",
+    "dissatisfaction": "Asked again or left, share of a user's turns",
+    "feedback_rate": "Rated without complaint, share of a user's turns (more is better)",
+    "engagement": "Turns per user (more is better)",
+    "errors": "Server errors, share of a user's turns",
+    "latency": "Latency, geometric mean",
+    "latency_p95": "Turns slower than production's first 95th percentile",
+    "cost": "Length of the answer, geometric mean",
+    "fewer_complaints": "Goal: fewer turns with any bad sign",
+    "more_engagement": "Goal: more turns per user",
 }
 
 
@@ -104,7 +111,9 @@ def _frame(
 
 
 def _label(value: float, unit: str) -> str:
-    return f"{value:.0%}" if unit == "share" else f"{value:.2f}x" if unit == "ratio" else f"{value:+.2f}"
+    if unit == "share":
+        return f"{value:.0%}"
+    return f"{value:.2f}x" if unit == "ratio" else f"{100 * value:+.1f} pt".replace("-", "\N{MINUS SIGN}")
 
 
 def _svg(content: str, label: str) -> str:
@@ -133,16 +142,13 @@ def _metric(name: str, looks: Sequence[Look]) -> str:
         return "<p class=soft>No value in at least one arm.</p>"
     ratio = known[0][1].scale == "ratio"
     neutral = 1.0 if ratio else 0.0
-    values = [value for _, metric in known for value in (metric.lower, metric.upper, metric.difference, neutral)]
-    tightest = known[-1][1].margin
-    high = _ceiling([*values, tightest], 3.0 if ratio else 1.0)
-    low = 0.0 if ratio else -_ceiling([-value for value in values if value is not None], 1.0)
+    low, high = _range([metric for _, metric in known], neutral, ratio)
     frame, across, up = _frame(looks, low, high, "ratio" if ratio else "difference")
     bounded = [(at, metric) for at, metric in known if metric.lower is not None and metric.upper is not None]
     ring = [f"{across(at):.1f},{up(metric.upper or 0.0):.1f}" for at, metric in bounded]
     ring += [f"{across(at):.1f},{up(metric.lower or 0.0):.1f}" for at, metric in reversed(bounded)]
     line = " ".join(f"{across(at):.1f},{up(metric.difference or 0.0):.1f}" for at, metric in known)
-    steps = _stairs([(across(at), up(metric.margin)) for at, metric in known if metric.margin <= high])
+    steps = _stairs([(across(at), up(metric.margin)) for at, metric in known if low <= metric.margin <= high])
     end = known[-1]
     content = (
         frame
@@ -162,9 +168,14 @@ def _stairs(points: Sequence[tuple[float, float]]) -> str:
     return " ".join(corners)
 
 
-def _ceiling(values: Sequence[float | None], most: float) -> float:
-    largest = max((value for value in values if value is not None and math.isfinite(value)), default=0.0)
-    return min(most, max(0.2, math.ceil(largest * 5) / 5))
+def _range(known: Sequence[CanaryMetric], neutral: float, ratio: bool) -> tuple[float, float]:
+    """Wide enough for the estimates, the last margin and the later limits; early limits are wide and may leave it."""
+    values = [neutral, known[-1].margin, *(metric.difference for metric in known[len(known) // 4 :])]
+    values += [value for metric in known[len(known) // 3 :] for value in (metric.lower, metric.upper)]
+    least, most = (0.0, 4.0) if ratio else (-1.0, 1.0)
+    finite = [min(max(value, least), most) for value in values if value is not None and math.isfinite(value)]
+    room = max(max(finite) - min(finite), 0.01) * 0.08
+    return min(finite) - room, max(finite) + room
 
 
 def _table(look: Look) -> str:
@@ -178,7 +189,7 @@ def _table(look: Look) -> str:
     users = ", ".join(f"{count} on {escape(arm)}" for arm, count in look.users.items())
     head = "".join(
         f"<th>{name}</th>"
-        for name in ("guardrail", "production", "candidate", "difference", "lower", "upper", "margin", "outcome")
+        for name in ("metric", "production", "candidate", "difference", "lower", "upper", "margin", "outcome")
     )
     return (
         f"<h2>Last look</h2><p class=soft>{users} (matured users); band: limits that hold at every look; dashed: "

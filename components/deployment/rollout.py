@@ -79,6 +79,8 @@ class Rollout:
         left, turns = journal.read()
         if left is not None and _same(left, fresh):
             self.state, self.turns = left, turns
+        elif left is not None:
+            journal.clear()
         self._written = len(self.turns)
         self._due = asyncio.Event()
         self._users: TrafficSource | None = None
@@ -193,7 +195,7 @@ class Rollout:
 
 
 def _same(one: RolloutState, other: RolloutState) -> bool:
-    fields = ("run_id", "service", "production_digest", "candidate_digest", "shares")
+    fields = ("run_id", "service", "production_digest", "candidate_digest", "policy_digest", "shares")
     return all(getattr(one, name) == getattr(other, name) for name in fields)
 
 

@@ -25,6 +25,7 @@ _STEPS = {
     "judge_answers": "Judge open answers",
     "predict_canary": "Predict the canary by replay",
     "run_canary": "Canary",
+    "compare_live_versions": "A/B of live versions",
     "check_prediction": "Compare with the prediction",
     "promote_model": "Promote",
     "restore_production": "Keep production",

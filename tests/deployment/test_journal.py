@@ -1,5 +1,6 @@
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -7,6 +8,9 @@ from flywheel.components.contracts.rollout import Action, CanaryMetric, Look, Ro
 from flywheel.components.deployment import ramp_chart
 from flywheel.components.deployment.canary_record import timeline
 from flywheel.components.deployment.journal import Journal
+from flywheel.components.deployment.judge import Judge
+from flywheel.components.deployment.policy import CanaryPolicy
+from flywheel.components.deployment.rollout import Rollout
 from flywheel.components.deployment.turn import Turn
 
 
@@ -81,6 +85,25 @@ def test_lost_turns_are_said(tmp_path: Path) -> None:
     journal.write(state(2), [turn(0)])
     with pytest.raises(ValueError, match="holds 1 turns, but the last look saw 4"):
         journal.read()
+
+
+def test_a_retry_under_other_rules_or_weights_starts_over(tmp_path: Path) -> None:
+    policy = CanaryPolicy.for_shares()
+    judge = Judge(policy, "salt")
+
+    def rollout(fresh: RolloutState) -> Rollout:
+        nothing = SimpleNamespace()
+        return Rollout(policy, judge, nothing, Journal(tmp_path), fresh, lambda *_: nothing, lambda: None, print)
+
+    old = state(2).model_copy(update={"policy_digest": "one"})
+    Journal(tmp_path).write(old, [turn(number) for number in range(4)])
+    again = rollout(state(0).model_copy(update={"policy_digest": "one"}))
+    assert (again.state, len(again.turns)) == (old, 4)
+    other = state(0).model_copy(update={"policy_digest": "two"})
+    assert (rollout(other).state, rollout(other).turns) == (other, [])
+    journal = Journal(tmp_path)
+    journal.write(state(1), [turn(7), turn(8)])
+    assert [one.asked_at for one in journal.read()[1]] == [7, 8]  # none of the other rollout's turns
 
 
 @pytest.mark.parametrize("looks", [0, 1, 3])
