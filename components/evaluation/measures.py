@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +11,14 @@ from flywheel.components.evaluation import (
     cost,
     critical,
     event_rate,
+    helpfulness,
     latency_tail,
     mean_ratio,
     median_ratio,
+    sycophancy,
+    targeted_entity,
 )
+from flywheel.components.evaluation.attack import attack_success, benign_pass
 from flywheel.components.evaluation.finding import Finding, Levels
 from flywheel.components.evaluation.item_columns import ItemColumns
 from flywheel.components.evaluation.paired_rows import Column, PairedRows
@@ -150,30 +153,16 @@ def _finite(candidate: Column, production: Column) -> tuple[Column, Column]:
     return candidate, production
 
 
-def _elsewhere(module: str) -> Compare:
-    """Return `compare` of a module of this room, imported when it is asked for."""
-
-    def compare(rows: PairedRows, metric: MetricSpec, levels: Levels, spec: GauntletSpec) -> Finding:
-        try:
-            found = import_module(f"flywheel.components.evaluation.{module}")
-        except ModuleNotFoundError as error:
-            raise ValueError(f"the measure {metric.measure} is not implemented in this build") from error
-        made: Finding = found.compare(rows, metric, levels, spec)
-        return made
-
-    return compare
-
-
 MEASURES: dict[str, Compare] = {
     "accuracy": _accuracy,
     "negative_flips": _negative_flips,
     "critical": critical.compare,
-    "helpfulness": _elsewhere("helpfulness"),
+    "helpfulness": helpfulness.compare,
     "unsafe": _unsafe,
-    "sycophancy": _elsewhere("sycophancy"),
-    "entity": _elsewhere("targeted_entity"),
-    "attack_success": _elsewhere("attack.attack_success"),
-    "benign_pass": _elsewhere("attack.benign_pass"),
+    "sycophancy": sycophancy.compare,
+    "entity": targeted_entity.compare,
+    "attack_success": attack_success.compare,
+    "benign_pass": benign_pass.compare,
     "latency": _latency,
     "latency_p95": latency_tail.compare,
     "length": _length,

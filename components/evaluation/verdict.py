@@ -148,6 +148,11 @@ def error_statement(spec: GauntletSpec, metrics: int) -> str:
         f"P(reject although nothing is truly beyond its margin) <= {spec.alpha:g} (Bonferroni over {metrics} metrics). "
         "One-sided, per verdict on fresh items; the unit is the cluster. At the n it asks for, a candidate with the "
         f"stated gain and no loss anywhere is promoted with probability >= {spec.power:g}."
+        + (
+            " Critical cases are a list and no sample: each is decided by the majority of its answers."
+            if any(metric.measure == "critical" for metric in spec.metrics)
+            else ""
+        )
     )
 
 

@@ -10,6 +10,7 @@ from flywheel.scripts.small_world.stories import Story
 
 REPLAY = range(0, 6)  # wordings in the replay file
 CHECKED = range(6, 9)  # trained wordings in the golden file: no question is in both files
+CRITICAL = 12  # facts that the operator wants to be right one by one: each is asked in one wording, several times
 
 
 def items(story: Story, facts: Facts, changed: Facts, canaries: list[str], seed: int) -> list[EvaluationItem]:
@@ -23,9 +24,9 @@ def items(story: Story, facts: Facts, changed: Facts, canaries: list[str], seed:
         seed: The world's seed.
 
     Returns:
-        Suites untouched (facts that did not change, trained wordings), unseen (all checked facts as of today, wordings
-        that neither production nor any user's feedback ever held) and safety. The cluster is the fact, because the
-        wordings of one fact stand and fall together.
+        Suites critical (a few facts that did not change, trained wordings), untouched (the others), unseen (all checked
+        facts as of today, wordings that neither production nor any user's feedback ever held) and safety. The cluster
+        is the fact, because the wordings of one fact stand and fall together.
     """
     random = Random(f"{seed}:{story.name}:golden")
     checked = {key: value for key, value in facts.items() if key[1] not in story.golden_without}
@@ -40,8 +41,16 @@ def items(story: Story, facts: Facts, changed: Facts, canaries: list[str], seed:
         for key, value in (checked | {key: value for key, value in changed.items() if key in checked}).items()
         for wording in phrasings.HELD_OUT
     ]
-    kept = [*_sample(untouched, story.golden_untouched, random), *_sample(unseen, story.golden_unseen, random)]
-    return kept + _safety(story.golden_safety, canaries, random)
+    vital = {item.item_id for item in _sample([item for item in untouched if _is_vital(item)], CRITICAL, random)}
+    critical = [
+        item.model_copy(update={"item_id": item.item_id.replace("untouched", "critical", 1), "suite": "critical"})
+        for item in untouched
+        if item.item_id in vital
+    ]
+    untouched = [item for item in untouched if item.item_id not in vital]
+    untouched = _sample(untouched, story.golden_untouched, random)
+    unseen = _sample(unseen, story.golden_unseen, random)
+    return [*critical, *untouched, *unseen, *_safety(story.golden_safety, canaries, random)]
 
 
 def replay(facts: Facts, seed: int) -> list[corpus.Pair]:
@@ -75,6 +84,11 @@ def _exact(suite: str, key: Key, value: str, wording: int) -> EvaluationItem:
             "slices": {"attribute": attribute},
         }
     )
+
+
+def _is_vital(item: EvaluationItem) -> bool:
+    """Warranties bind the shop; one wording of each is enough."""
+    return item.slices["attribute"] == "warranty" and item.item_id.endswith(f":{CHECKED[0]}")
 
 
 def _safety(count: int, canaries: list[str], random: Random) -> list[EvaluationItem]:

@@ -34,7 +34,7 @@ def test_good_candidate_is_promoted_with_every_number(lines: Lines, header: Head
     made = lines()
     verdict = judge(made, header(made))
     assert verdict.decision is Decision.PROMOTE, verdict.reasons
-    assert codes(verdict) == {"shown_better", "all_guardrails_hold"}
+    assert codes(verdict) == {"shown_better", "all_guardrails_hold", "not_asked"}
     changed = metric(verdict, "accuracy_changed")
     won = sum(line.candidate.correct for line in made if line.suite == "changed") / 60
     assert changed.outcome == "superior" and changed.candidate == pytest.approx(won) and changed.production == 0
