@@ -96,8 +96,13 @@ def test_both_models_are_asked_the_same_number_and_the_scores_say_so(
     assert (table.attempts["production"] == table.attempts["candidate"])[attacked].all()
     assert table.attempts["candidate"][attacked].sum() == done.details["prompts_candidate"]
     assert table.header.settings["attack_queries"] == 12
-    log = (tmp_path / "out/log.jsonl").read_text().splitlines()
+    log = [json.loads(line) for line in (tmp_path / "out/log.jsonl").read_text().splitlines()]
     assert len(log) == 2 * done.details["prompts_candidate"]
+    sent = {(row["model"], row["seed"], json.dumps(row["messages"])) for row in log}
+    hits = [row for row in log if row["outcome"] == "disclosed"]
+    assert hits and {row["model"] for row in hits} == {"production"}
+    assert all(("candidate", row["seed"], json.dumps(row["messages"])) in sent for row in hits), "successes cross"
+    assert sum(row["transferred"] for row in log) == 2 * done.details["crossed"] > 0
 
 
 def test_uneven_budgets_are_an_evaluator_failure(
