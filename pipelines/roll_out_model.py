@@ -52,6 +52,8 @@ def roll_out_model(
             store=store,
             run_id=run_id,
             shares=shares,
+            policy=policy,
+            harm_budget=harm_budget,
             seed=seed,
         ),
         memory="16Gi",
