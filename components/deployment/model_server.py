@@ -10,7 +10,8 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="model_server", description=__doc__)
     parser.add_argument("--model-dir", required=True, help="model folder: safetensors, config, tokenizer")
     parser.add_argument("--model-name", required=True, help="name in the routes")
-    parser.add_argument("--http-port", required=True, type=int, help="port on 127.0.0.1")
+    parser.add_argument("--http-port", required=True, type=int, help="port")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; a pod listens on 0.0.0.0")
     parser.add_argument("--max-new-tokens", type=int, default=48, help="longest answer, tokens")
     parser.add_argument("--largest-batch", type=int, default=32, help="most requests in one forward pass")
     parser.add_argument("--batch-wait-ms", type=float, default=4.0, help="longest wait for company, milliseconds")
@@ -48,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
     from flywheel.components.deployment.served_model import ServedModel, serve
 
     served = ServedModel(options.model_name, model, digest, options.largest_batch, options.batch_wait_ms / 1000)
-    serve(served, options.http_port)
+    serve(served, options.http_port, options.host)
     return 0
 
 

@@ -110,8 +110,8 @@ class ServedModel(kserve.Model):
         return Response(orjson.dumps(completion), media_type="application/json")
 
 
-class LoopbackServer(kserve.ModelServer):
-    """KServe's model server on one local address; upstream always binds 0.0.0.0."""
+class OneAddressServer(kserve.ModelServer):
+    """KServe's model server on one address, loopback unless told otherwise; upstream always binds 0.0.0.0."""
 
     host = "127.0.0.1"
 
@@ -120,12 +120,13 @@ class LoopbackServer(kserve.ModelServer):
         await super()._serve()
 
 
-def serve(model: ServedModel, http_port: int) -> None:
-    """Serve until SIGTERM: REST only, one worker, loopback only.
+def serve(model: ServedModel, http_port: int, host: str = "127.0.0.1") -> None:
+    """Serve until SIGTERM: REST only, one worker.
 
     Args:
         model: What to serve.
-        http_port: Port on 127.0.0.1.
+        http_port: Port.
+        host: Address to listen on; a pod listens on 0.0.0.0.
     """
     with contextlib.suppress(ImportError):  # a faster loop where there is one
         import uvloop
@@ -133,9 +134,10 @@ def serve(model: ServedModel, http_port: int) -> None:
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     asyncio.set_event_loop(asyncio.new_event_loop())  # kserve asks for the current loop before it starts its own
     app.add_route("/openai/v1/chat/completions", model.chat_completion, methods=["POST"])
-    server = LoopbackServer(
+    server = OneAddressServer(
         http_port=http_port, workers=1, enable_grpc=False, enable_latency_logging=False, grace_period=2
     )
+    server.host = host
     for name in ("kserve", "kserve.trace", "uvicorn.access", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.WARNING)
     server.start([model])

@@ -159,11 +159,14 @@ def restore_traffic(
         left = read_state(served.read())
     except NotFoundError:
         left = None
+    lease = RolloutLease(cluster, service, run_id)
     if left is None or left.rollout.run_id != run_id:
         tell(f"run {run_id} has no rollout on {service}: nothing to restore")
+        lease.clear()
         return ""
-    if left.phase != "done":
-        lease = RolloutLease(cluster, service, run_id)
+    if left.phase == "done":
+        lease.clear()
+    else:
         machine = Machine(
             served,
             left.rollout,

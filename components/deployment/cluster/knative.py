@@ -30,7 +30,7 @@ class KnativeTraffic:
 
     mode = "Knative"
 
-    def check(self, served: Json, route: Json | None, candidate: Candidate) -> None:
+    def check(self, served: Json, candidate: Candidate) -> None:
         """Refuse what would send everything to the candidate at once, or belongs to somebody else."""
         name, predictor = served["metadata"]["name"], served["spec"]["predictor"]
         if served["spec"].get("canary"):
@@ -51,8 +51,11 @@ class KnativeTraffic:
                 "NAME_TOO_LONG",
                 f"{name} has {len(name)} characters; the names of its revisions leave {_MOST - _ENDING} for it",
             )
-        status = _predictor(served)
-        if not status.get("latestRolledoutRevision"):
+
+    def check_split(self, served: Json, route: Json | None) -> None:
+        """Refuse a service whose traffic nothing could be pinned to."""
+        name = served["metadata"]["name"]
+        if not _predictor(served).get("latestRolledoutRevision"):
             raise RolloutRefusedError(
                 "NO_PRODUCTION",
                 f"{name} has never served all its traffic from one revision (status latestRolledoutRevision is empty): "

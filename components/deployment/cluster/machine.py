@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Literal, Protocol
+from uuid import uuid4
 
 from flywheel.components.cluster.errors import ClusterError
 from flywheel.components.contracts.rollout import Action, Look, RolloutState
@@ -78,6 +79,7 @@ class Machine:
         self._policy, self._observer, self._tell = policy, observer, tell
         self._sight = Sight(served, pace, keep_alive)
         self._pace, self._production_uri = pace, production_uri
+        self._token = uuid4().hex[:12]
         self._state: ClusterRollout | None = None
         self._traffic: Traffic | None = None
         for step in policy.steps:
@@ -127,7 +129,7 @@ class Machine:
             return  # nothing was written
         try:
             left = read_state(self._served.read())  # what was written may be newer than what we remember
-            if left is None or left.phase not in _OPEN or not self._ours(left):
+            if left is None or left.phase not in _OPEN or left.holder != self._token:
                 return
             self._state, self._sight.served = left, None
             change = self._traffic.roll_back
@@ -151,17 +153,26 @@ class Machine:
     def _claim(self) -> None:
         left = read_state(self._served.read())
         if left is not None and self._ours(left):
-            self._state, self._traffic = left, mode_named(left.mode)
             if left.phase != "done":
                 self._tell(f"going on with the rollout of {left.candidate_uri}: {left.phase}, step {left.step + 1}")
-            return
+            return self._adopt(left)
         if left is not None and left.phase != "done":
             self._finish(left, f"abandoned: run {left.rollout.run_id} gave it up; taken over by {self._fresh.run_id}")
-        self._begin(0, self._fresh)
+        return self._begin(0, self._fresh)
+
+    def _adopt(self, left: ClusterRollout) -> None:
+        """Take a rollout over: from now on another process that believes to run it cannot write."""
+        self._state, self._traffic = left, mode_named(left.mode)
+        if left.phase != "done":
+            self._write(_unchanged, left.but(holder=self._token))
 
     def _begin(self, step: int, rollout: RolloutState) -> None:
         served = self._served.read()
         known = read_state(served)
+        if known is not None and known.phase not in ("done", "interrupted"):
+            raise RolloutLostError(
+                f"run {known.rollout.run_id} began a rollout on {self._served.name} in this very moment; run the step again"
+            )
         traffic = self._traffic = mode_of(served)
         serves = traffic.production_uri(served)
         if serves == self._candidate.uri:
@@ -174,13 +185,15 @@ class Machine:
                 f"{self._served.name} serves {serves}, but production of the registry is {self._production_uri}: the "
                 "comparison would be with the wrong model. Bring the service to production, or move the alias",
             )
-        traffic.check(served, self._served.route(), self._candidate)
+        traffic.check(served, self._candidate)
         served = self._sight.steady(traffic, served)
+        traffic.check_split(served, self._served.route())
         state = ClusterRollout(
             rollout=rollout,
             mode=traffic.mode,
             phase="starting",
             step=step,
+            holder=self._token,
             production=served["spec"]["predictor"].get("name", ""),
             candidate=self._candidate.name,
             candidate_uri=self._candidate.uri,
@@ -329,7 +342,7 @@ class Machine:
         return self._begin(state.step, state.rollout)
 
     def _finish(self, left: ClusterRollout, why: str) -> None:
-        self._state, self._traffic = left, mode_named(left.mode)
+        self._adopt(left)
         if left.phase in (*_OPEN, "interrupted"):
             self._decide("hold", (why,))
         self._carry_out()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from flywheel.components.cluster.client import Cluster
 from flywheel.components.cluster.errors import ClusterError
 from flywheel.components.cluster.lease import Lease, LeaseLostError
+from flywheel.components.cluster.resources import LEASES
 from flywheel.components.deployment.cluster.machine import Machine
 from flywheel.components.deployment.cluster.refusal import RolloutLostError
 from flywheel.components.deployment.rollout import stopped_on_exit
@@ -53,6 +54,13 @@ class RolloutLease:
     def release(self) -> None:
         """Give it back, if it is ours."""
         self._lease.release()
+
+    def clear(self) -> None:
+        """Give back what a killed process of our run held, so that the next run need not wait for its end."""
+        found = self._lease.cluster.find(LEASES, self._lease.name)
+        if found is not None and found["spec"].get("holderIdentity") == self._lease.holder:
+            self._lease.acquire()
+            self._lease.release()
 
 
 def guarded(machine: Machine, lease: RolloutLease, work: Callable[[], object], tell: Callable[[str], None]) -> None:

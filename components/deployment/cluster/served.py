@@ -89,7 +89,13 @@ class Served:
             RejectedError: Webhook or schema refuse it, or the CRD does not know a field.
         """
         patch = {**change, "metadata": {"annotations": {ANNOTATION: state.annotation()}}}
-        answer = self.cluster.patch(self._resource, self.name, patch, manager=MANAGER, dry_run=True)
+        for left in range(_TRIES - 1, -1, -1):
+            try:
+                answer = self.cluster.patch(self._resource, self.name, patch, manager=MANAGER, dry_run=True)
+                break
+            except ConflictError:
+                if not left:
+                    raise
         refuse_dropped_fields({"spec": patch.get("spec", {})}, answer, self._resource)
 
     def _must_be(self, served: Json, found: str, known: ClusterRollout | None) -> None:

@@ -27,7 +27,7 @@ class StandardTraffic:
 
     mode = "Standard"
 
-    def check(self, served: Json, route: Json | None, candidate: Candidate) -> None:
+    def check(self, served: Json, candidate: Candidate) -> None:
         """Refuse what the webhook would refuse, and what it lets pass but nobody can mean."""
         name, predictor = served["metadata"]["name"], served["spec"]["predictor"]
         if predictor.get("canaryTrafficPercent") is not None:
@@ -58,6 +58,10 @@ class StandardTraffic:
                 f"{name}: the candidate's Service would be {longest} with {len(longest)} characters, Kubernetes takes "
                 f"{_MOST}; the service's name may have {_MOST - len(longest) + len(name)}",
             )
+
+    def check_split(self, served: Json, route: Json | None) -> None:
+        """Refuse a service without the HTTPRoute that would split."""
+        name = served["metadata"]["name"]
         if route is None:
             raise RolloutRefusedError(
                 "NO_SPLIT",

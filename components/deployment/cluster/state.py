@@ -34,6 +34,7 @@ class ClusterRollout(Document):
     candidate: str  # name of the candidate's predictor
     candidate_uri: str
     production_uri: str
+    holder: str = ""  # the process that may write: after a retry took over, a step taken for dead cannot
     production_revision: str = ""  # Knative
     candidate_revision: str = ""  # Knative
 

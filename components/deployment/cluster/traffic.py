@@ -42,8 +42,16 @@ class Traffic(Protocol):
 
     mode: str
 
-    def check(self, served: Json, route: Json | None, candidate: Candidate) -> None:
-        """Refuse what cannot be rolled out on.
+    def check(self, served: Json, candidate: Candidate) -> None:
+        """Refuse a spec that cannot be rolled out on.
+
+        Raises:
+            RolloutRefusedError: With a reason code and what to do.
+        """
+        ...
+
+    def check_split(self, served: Json, route: Json | None) -> None:
+        """Refuse a service that is ready, but whose gateway could not split.
 
         Raises:
             RolloutRefusedError: With a reason code and what to do.

@@ -2,7 +2,7 @@
 
     rollout_process.py URL TOKEN NAMESPACE
 
-Reads a JSON list of commands a line: {"service", "run_id", "verdicts", "kill": [request, "before" | "after"] | null,
+Reads a JSON list of commands a line: {"service", "run_id", "verdicts", "kill": [n, "before" | "after" | "after write"],
 "work": "run" | "restore", "candidate": uri}. For each command it forks, so that everything is imported once, at most
 eight at a time; answers one JSON line, a list of {"signal", "requests", "decision", "error", "said"} in order.
 """
@@ -33,17 +33,24 @@ PACE = Pace(poll=0.02, look=0.02, ready=20.0, settle=20.0, step=3600.0)
 SHARES = (0.05, 0.5, 1.0)
 AT_ONCE = 8
 READY = kserve.V1beta1CanarySpec
-ACTIONS = {"a": Action.ADVANCE, "h": Action.HOLD, "r": Action.ROLLBACK}
+ACTIONS = {"a": Action.ADVANCE, "r": Action.ROLLBACK}
 
 
 class Scripted:
-    """An observer whose word depends on the step alone: `verdicts` has one letter a step; "h" holds for ever."""
+    """An observer whose word depends on the step alone: `verdicts` has one letter a step.
+
+    a: advance, r: rollback, h: a hold that nothing can mend, w: a hold that waits, t: as w, and the process is told to
+    stop (SIGTERM).
+    """
 
     def __init__(self, verdicts: str):
         self.verdicts = verdicts
 
     def look(self, state, since: datetime, now: datetime):
-        word = ACTIONS[self.verdicts[state.step]]
+        letter = self.verdicts[state.step]
+        word = ACTIONS.get(letter, Action.HOLD)
+        if letter == "t":
+            os.kill(os.getpid(), signal.SIGTERM)
         users = {"production": 100, "candidate": 20}
         look = Look(
             at=now,
@@ -54,7 +61,7 @@ class Scripted:
             action=word,
             reasons=(f"scripted: {word}",),
         )
-        return look, word is Action.HOLD
+        return look, letter == "h"
 
 
 class Suicidal(Cluster):
@@ -68,10 +75,11 @@ class Suicidal(Cluster):
 
     def _once(self, method, url, *arguments):
         self.requests.append(method)
+        writes = sum(one != "GET" for one in self.requests) if method != "GET" else 0
         if self.kill == [len(self.requests), "before"]:
             os.kill(os.getpid(), signal.SIGKILL)
         answer = super()._once(method, url, *arguments)
-        if self.kill == [len(self.requests), "after"]:
+        if self.kill in ([len(self.requests), "after"], [writes, "after write"]):
             os.kill(os.getpid(), signal.SIGKILL)
         return answer
 
@@ -117,7 +125,7 @@ def work(cluster, command: dict) -> dict:
             )
             guarded(machine, lease, machine.run, said.append)
             decision = machine.state.rollout.decision
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return {"decision": "", "error": f"{type(error).__name__}: {error}", "said": said, "requests": cluster.requests}
     return {"decision": decision, "error": "", "said": said, "requests": cluster.requests}
 
