@@ -47,6 +47,11 @@ def flywheel(
     policy: str = "",
     harm_budget: float = 0.0,
     alerts: str = "",
+    namespace: str = "",
+    prometheus: str = "",
+    look_seconds: float = 60.0,
+    step_seconds: float = 86400.0,
+    maturity_seconds: float = 1800.0,
     current_days: float = 7.0,
     report_file: str = "",
     seed: int = 7,
@@ -81,11 +86,16 @@ def flywheel(
         attacker_model: Name of the attacking model.
         attacker_key_variable: Name of the environment variable with the endpoint's key; empty: no key.
         shares: Shares of users on the candidate, step by step; empty: the policy's (packaged: 0.01,0.05,0.25,0.5,1.0).
-        driver: `local` (KServe model servers on loopback).
+        driver: `local` (model servers on loopback, simulated users) or `kserve` (an InferenceService, real users).
         policy: YAML file with the rules of the canary; empty: the packaged ones.
         harm_budget: Largest tolerated rise of bad feedback over all users, a difference of per-user rates; scales all
             margins of the canary. 0: the policy's (packaged: 0.01, one point).
         alerts: JSON-lines file that alerts are appended to.
+        namespace: driver kserve: of the InferenceService; empty: the step's own.
+        prometheus: driver kserve: address of Prometheus, whose error rate is a kill switch; empty: the store alone.
+        look_seconds: driver kserve: seconds between two looks at the users.
+        step_seconds: driver kserve: longest time at one share, seconds; then the canary holds.
+        maturity_seconds: driver kserve: age at which a user is judged, seconds.
         current_days: Window that drift is looked for in, days.
         report_file: Where the report is written to besides the artifact; empty: nowhere.
         seed: Seed of every random choice.
@@ -156,5 +166,10 @@ def flywheel(
                 policy=policy,
                 harm_budget=harm_budget,
                 alerts=alerts,
+                namespace=namespace,
+                prometheus=prometheus,
+                look_seconds=look_seconds,
+                step_seconds=step_seconds,
+                maturity_seconds=maturity_seconds,
                 seed=seed,
             )

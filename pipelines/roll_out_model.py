@@ -2,7 +2,13 @@
 
 from kfp import dsl
 
-from flywheel.components.deployment.component import check_prediction, predict_canary, prepare_traffic, run_canary
+from flywheel.components.deployment.component import (
+    check_prediction,
+    predict_canary,
+    prepare_traffic,
+    restore_traffic,
+    run_canary,
+)
 from flywheel.components.registry.component import (
     promote_model,
     resolve_production,
@@ -27,6 +33,11 @@ def roll_out_model(
     policy: str = "",
     harm_budget: float = 0.0,
     alerts: str = "",
+    namespace: str = "",
+    prometheus: str = "",
+    look_seconds: float = 60.0,
+    step_seconds: float = 86400.0,
+    maturity_seconds: float = 1800.0,
     seed: int = 7,
 ) -> str:
     """Roll a version out step by step; parameters as in `flywheel`.
@@ -73,11 +84,20 @@ def roll_out_model(
             policy=policy,
             harm_budget=harm_budget,
             alerts=alerts,
+            namespace=namespace,
+            prometheus=prometheus,
+            look_seconds=look_seconds,
+            step_seconds=step_seconds,
+            maturity_seconds=maturity_seconds,
             seed=seed,
         ),
         memory="16Gi",
         hours=720,  # real users take days to show what they think
     ).after(prediction)
+    # Whatever became of the canary step: an exit handler may stand in outermost pipelines only, this runs in any.
+    step(restore_traffic(service=service, run_id=run_id, driver=driver, namespace=namespace)).after(
+        canary
+    ).ignore_upstream_failure()
     step(check_prediction(store=store, run_id=run_id, after=canary.outputs["Output"]))
     with dsl.If(canary.outputs["Output"] == "promote", name="shown safe"):
         step(

@@ -171,7 +171,8 @@ class Machine:
         known = read_state(served)
         if known is not None and known.phase not in ("done", "interrupted"):
             raise RolloutLostError(
-                f"run {known.rollout.run_id} began a rollout on {self._served.name} in this very moment; run the step again"
+                f"run {known.rollout.run_id} began a rollout on {self._served.name} in this very moment; run the step "
+                "again"
             )
         traffic = self._traffic = mode_of(served)
         serves = traffic.production_uri(served)
