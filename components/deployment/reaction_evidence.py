@@ -102,11 +102,12 @@ class Evidence:
             user, place, answer, logged = one.other_than, one.turn.question, one.answer, one.turn.answer
             yes, no = self._liked.count((place, answer), user), self._rejected.count((place, answer), user)
             other = max(0, self._liked.count(("question", place), user) - yes)
+            key: Hashable = answer if answer == logged else (place, answer)
             if answer == logged:
-                said, key = self._liked.count(answer, user), answer
+                said = self._liked.count(answer, user)
                 against = self._rejected.count(answer, user) + self._fixed.count(answer, user)
             else:  # the logged answer stands for its question: its corrections speak for theirs, its friends against
-                said, key = self._fixed.count((logged, answer), user), (place, answer)
+                said = self._fixed.count((logged, answer), user)
                 against = max(0, self._fixed.count(logged, user) - said) + self._liked.count(logged, user)
             users, bad = self._received(key, user, outcome)
             shrunk = (bad + _PRIOR * rate) / (users + _PRIOR)
