@@ -2,6 +2,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,32 @@ def test_publishing_twice_gives_the_same_bytes(scores: Path, tmp_path: Path) -> 
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     assert Verdict.read(tmp_path / "one" / "verdict.json") == made
     assert sorted(path.name for path in (tmp_path / "one").iterdir()) == sorted(names), "no temporary file stays"
+
+
+def test_many_slices_stand_in_slim_rows_with_the_worrying_ones_first(
+    lines: Callable[..., list[ScoreLine]], header: Callable[..., ScoresHeader]
+) -> None:
+    sliced = [
+        {"name": name, "measure": "accuracy", "role": "slice", "direction": "higher", "suites": [suite],
+         "margin": 0.2, "slice_by": "topic"}
+        for name, suite in (("fine", "untouched"), ("thin", "unseen"))
+    ]  # fmt: skip
+    spec = read_spec()
+    more = [type(spec.metrics[0]).model_validate(one) for one in sliced]
+    made = [
+        line.model_copy(update={"slices": {"topic": f"t{place % (20 if line.suite == 'unseen' else 4):02d}"}})
+        for place, line in enumerate(lines())
+    ]
+    verdict = decide(
+        make_table(header(made), made, "d"), spec.model_copy(update={"metrics": (*spec.metrics, *more)}), "r"
+    )
+    slices = [metric for metric in verdict.metrics if metric.role == "slice"]
+    assert len(slices) == 24
+    svg = ET.fromstring(forest_svg(verdict.metrics))
+    assert len(list(svg.iter("circle"))) == len(verdict.metrics)
+    texts = [" ".join(element.itertext()) for element in svg.iter("text")]
+    assert texts.index("thin") < texts.index("fine"), "what is not settled comes first"
+    assert "20 not settled" in texts and "4 shown no worse" in texts
+    heights = sorted(float(str(circle.get("cy"))) for circle in svg.iter("circle"))
+    assert min(later - sooner for sooner, later in pairwise(heights)) >= 20, "rows do not overlap"
+    assert float(str(svg.get("viewBox")).split()[3]) > heights[-1]
