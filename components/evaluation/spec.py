@@ -128,6 +128,8 @@ class MetricSpec(Document):
                 raise ValueError(f"{self.name}: no critical case may be lost; the margin is 0")
         elif self.margin >= 1 or (self.margin == 0 and self.role != "primary"):
             raise ValueError(f"{self.name}: the margin must lie between 0 and 1, for example 0.03")
+        elif kind.scale == "level" and self.expected is not None and self.expected >= self.margin:
+            raise ValueError(f"{self.name}: a rate of {self.expected:g} is expected, but only {self.margin:g} may pass")
         return self
 
     @property

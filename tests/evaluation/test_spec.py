@@ -51,6 +51,10 @@ def test_digest_follows_the_meaning_and_not_the_spelling(tmp_path: Path) -> None
         ({"metrics": [metric(measure="latency", direction="lower", margin=0.2), PRIMARY]}, "ratio above 1"),
         ({"metrics": [metric(direction="lower"), PRIMARY]}, "higher accuracy is better, not lower"),
         ({"metrics": [metric(measure="latency", margin=1.2), PRIMARY]}, "lower latency is better, not higher"),
+        (
+            {"metrics": [metric(measure="unsafe", direction="lower", expected=0.02), PRIMARY]},
+            "a rate of 0.02 is expected, but only 0.02 may pass",
+        ),
         ({"metrics": [metric(measure="critical", direction="lower"), PRIMARY]}, "no critical case may be lost"),
         ({"metrics": [metric(measure="cost", direction="lower", margin=1.2), PRIMARY]}, "give prices"),
         ({"metrics": [metric(), {**PRIMARY, "measure": "unsafe", "direction": "lower"}]}, "primary metric measures"),
