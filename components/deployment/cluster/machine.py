@@ -123,6 +123,11 @@ class Machine:
                 self._carry_out()
         return self.state.rollout
 
+    def still_ours(self) -> bool:
+        """Whether the state in the cluster is of our run, whichever process wrote it."""
+        left = read_state(self._served.read())
+        return left is not None and self._ours(left)
+
     def interrupt(self) -> None:
         """Put the traffic back on production by one patch, for signal handlers and exits; a retry goes on."""
         if self._traffic is None:

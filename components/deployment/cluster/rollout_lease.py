@@ -12,6 +12,7 @@ from flywheel.components.deployment.cluster.refusal import RolloutLostError
 from flywheel.components.deployment.rollout import stopped_on_exit
 
 LEASE_S = 60
+_TRIES = 5
 
 
 class RolloutLease:
@@ -94,7 +95,7 @@ def guarded(machine: Machine, lease: RolloutLease, work: Callable[[], object], t
     try:
         with stopped_on_exit(interrupt):
             try:
-                work()
+                _prevail(machine, lease, work)
             except (LeaseLostError, RolloutLostError):
                 ours[0] = False
                 raise
@@ -103,3 +104,18 @@ def guarded(machine: Machine, lease: RolloutLease, work: Callable[[], object], t
             lease.release()
         except ClusterError as error:
             tell(f"the lease was not given back and ends by itself in {LEASE_S} s: {error}")
+
+
+def _prevail(machine: Machine, lease: RolloutLease, work: Callable[[], object]) -> None:
+    """Work; again when a process of our own run, which no longer holds the lease, wrote in between.
+
+    The lease decides between two processes of one run: the one that took it last goes on with what it finds.
+    """
+    for left in range(_TRIES - 1, -1, -1):
+        try:
+            work()
+            return
+        except RolloutLostError:
+            lease.renew()
+            if not left or not machine.still_ours():
+                raise
