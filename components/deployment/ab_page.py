@@ -57,7 +57,7 @@ def render(verdict: AbVerdict) -> str:
         f"<h1>A/B of two live versions: <span class={verdict.decision}>{_WORDS[verdict.decision]}</span></h1>",
         *(f"<p>{escape(reason)}</p>" for reason in verdict.reasons),
         f"<p class=soft>A = {escape(verdict.version_a[:16])}, B = {escape(verdict.version_b[:16])}; "
-        f"{verdict.share_b:.0%} of the users were promised B. {escape(verdict.error_rate)}.</p>",
+        f"{verdict.share_b:.0%} of the users were promised B. Error rates: {escape(verdict.error_rate)}.</p>",
         _users(verdict),
     ]
     for role, title in (("goal", "Goals"), ("guardrail", "Guardrails")):
@@ -68,7 +68,7 @@ def render(verdict: AbVerdict) -> str:
         parts.append(
             "<p class=soft>Line: limits of B against A that hold at every look and share alpha with all metrics (they "
             "name a winner). Thick: limits with alpha of their own (no worse, equivalent). Grey zone: inside the "
-            "margin. Bad signs to the right.</p>"
+            "margin. Further right is worse for B.</p>"
         )
     return (
         '<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">'
@@ -145,7 +145,7 @@ def _interval(metric: AbMetric) -> str:
 
     margin = math.log1p(metric.margin) if metric.scale == "ratio" else metric.margin
     ends = [place(value) for value in (metric.lower, metric.upper, metric.difference)]
-    reach = min(max([2 * margin, *(abs(end) for end in ends if end is not None)]), 6 * margin) * 1.05
+    reach = min(max([2 * margin, *(abs(end) for end in ends if end is not None)]), 60 * margin) * 1.05
 
     def x(value: float) -> float:
         return _PAD + (min(max(value, -reach), reach) + reach) / (2 * reach) * (_WIDTH - 2 * _PAD)

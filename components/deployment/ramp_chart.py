@@ -52,7 +52,7 @@ def render(state: RolloutState) -> str:
         f"<h1>Canary of {escape(state.service)}: <span class={state.decision}>{words[state.decision]}</span></h1>",
         *(f"<p>{escape(reason)}</p>" for reason in state.reasons),
         f"<p class=soft>Candidate {escape(state.candidate_digest[:12])}, production "
-        f"{escape(state.production_digest[:12])}. {escape(state.error_rate)}.</p>",
+        f"{escape(state.production_digest[:12])}. Error rates: {escape(state.error_rate)}.</p>",
     ]
     if looks:
         parts.append("<h2>Share of the users on the candidate</h2>" + _shares(looks))
@@ -94,8 +94,7 @@ def _frame(
         return _HEIGHT - _BOTTOM - (clipped - low) / span * (_HEIGHT - _TOP - _BOTTOM)
 
     lines = []
-    for part in range(5):
-        value = low + span * part / 4
+    for value in _ticks(low, high):
         y = up(value)
         lines.append(f'<line class=axis x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         lines.append(f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_label(value, unit)}</text>')
@@ -110,10 +109,20 @@ def _frame(
     return "".join(lines), across, up
 
 
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers inside a range, three to seven of them."""
+    rough = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough)
+    return [number * step for number in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+
+
 def _label(value: float, unit: str) -> str:
     if unit == "share":
         return f"{value:.0%}"
-    return f"{value:.2f}x" if unit == "ratio" else f"{100 * value:+.1f} pt".replace("-", "\N{MINUS SIGN}")
+    if unit == "ratio":
+        return f"{value:.2f}x"
+    return "0" if abs(value) < 1e-9 else f"{100 * value:+.1f} pt".replace("-", "\N{MINUS SIGN}")
 
 
 def _svg(content: str, label: str) -> str:
@@ -140,7 +149,7 @@ def _metric(name: str, looks: Sequence[Look]) -> str:
     known = [(at, metric) for at, metric in points if metric.difference is not None]
     if not known:
         return "<p class=soft>No value in at least one arm.</p>"
-    ratio = known[0][1].scale == "ratio"
+    ratio, guard = known[0][1].scale == "ratio", known[0][1].role == "guardrail"  # a goal has no margin to keep
     neutral = 1.0 if ratio else 0.0
     low, high = _range([metric for _, metric in known], neutral, ratio)
     frame, across, up = _frame(looks, low, high, "ratio" if ratio else "difference")
@@ -148,7 +157,13 @@ def _metric(name: str, looks: Sequence[Look]) -> str:
     ring = [f"{across(at):.1f},{up(metric.upper or 0.0):.1f}" for at, metric in bounded]
     ring += [f"{across(at):.1f},{up(metric.lower or 0.0):.1f}" for at, metric in reversed(bounded)]
     line = " ".join(f"{across(at):.1f},{up(metric.difference or 0.0):.1f}" for at, metric in known)
-    steps = _stairs([(across(at), up(metric.margin)) for at, metric in known if low <= metric.margin <= high])
+    steps = _stairs(
+        [
+            (across(at), up(metric.margin))
+            for at, metric in known
+            if low <= metric.margin <= high and guard and metric.margin != 0
+        ]
+    )
     end = known[-1]
     content = (
         frame
@@ -170,7 +185,8 @@ def _stairs(points: Sequence[tuple[float, float]]) -> str:
 
 def _range(known: Sequence[CanaryMetric], neutral: float, ratio: bool) -> tuple[float, float]:
     """Wide enough for the estimates, the last margin and the later limits; early limits are wide and may leave it."""
-    values = [neutral, known[-1].margin, *(metric.difference for metric in known[len(known) // 4 :])]
+    margin = known[-1].margin if known[-1].role == "guardrail" and known[-1].margin != 0 else neutral
+    values = [neutral, margin, *(metric.difference for metric in known[len(known) // 4 :])]
     values += [value for metric in known[len(known) // 3 :] for value in (metric.lower, metric.upper)]
     least, most = (0.0, 4.0) if ratio else (-1.0, 1.0)
     finite = [min(max(value, least), most) for value in values if value is not None and math.isfinite(value)]
