@@ -32,6 +32,7 @@ def flywheel(
     replay_share: float = 0.5,
     test_share: float = 0.25,
     launcher: str = "local",
+    cluster: dict = {},  # noqa: B006 - KFP reads the default; it is never changed
     processes: int = 2,
     zero_stage: int = 2,
     epochs: float = 3.0,
@@ -74,9 +75,10 @@ def flywheel(
         min_candidates: Accepted corrections below which the turn ends with a hold.
         replay_share: Share of the training rows that is original data, 0 to 1.
         test_share: Share of the correction groups held out for the verdict, 0 to 1.
-        launcher: `local` (torchrun on this machine).
-        processes: Training processes.
-        zero_stage: DeepSpeed ZeRO stage, 0 to 3.
+        launcher: `local` (torchrun in the step itself) or `trainjob` (Kubeflow Trainer).
+        cluster: Options of `trainjob`: nodes, gpus_per_node, queue, ... (components/training/README.md).
+        processes: Training processes of `local`.
+        zero_stage: DeepSpeed ZeRO stage, 0 to 3; -1: the lowest that fits model and devices.
         epochs: Passes over the training rows.
         learning_rate: Peak learning rate of AdamW.
         batch_size: Rows per process and step.
@@ -138,6 +140,7 @@ def flywheel(
             replay_share=replay_share,
             test_share=test_share,
             launcher=launcher,
+            cluster=cluster,
             processes=processes,
             zero_stage=zero_stage,
             epochs=epochs,

@@ -31,6 +31,7 @@ def retrain_model(
     replay_share: float = 0.5,
     test_share: float = 0.25,
     launcher: str = "local",
+    cluster: dict = {},  # noqa: B006 - KFP reads the default; it is never changed
     processes: int = 2,
     zero_stage: int = 2,
     epochs: float = 3.0,
@@ -84,6 +85,7 @@ def retrain_model(
             replay_share=replay_share,
             test_share=test_share,
             launcher=launcher,
+            cluster=cluster,
             processes=processes,
             zero_stage=zero_stage,
             epochs=epochs,

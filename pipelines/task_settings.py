@@ -4,6 +4,9 @@ from kfp import dsl, kubernetes
 
 # Kubernetes secret with the key `pseudonym-key`; on one machine the same variable is read from the environment.
 PSEUDONYM_SECRET = "flywheel-pseudonym-key"
+# PersistentVolumeClaim of manifests/base, and where the training step and the pods of its TrainJob mount it.
+WORKSPACE_CLAIM = "flywheel-workspace"
+WORKSPACE = "/workspace"
 
 
 def step(task: dsl.PipelineTask, cpu: str = "2", memory: str = "4Gi", hours: int = 2) -> dsl.PipelineTask:
@@ -19,6 +22,11 @@ def step(task: dsl.PipelineTask, cpu: str = "2", memory: str = "4Gi", hours: int
     """
     task.set_caching_options(False).set_cpu_limit(cpu).set_memory_limit(memory)
     return kubernetes.set_timeout(task, hours * 3600)
+
+
+def with_workspace(task: dsl.PipelineTask) -> dsl.PipelineTask:
+    """Mount the volume that a training step shares with the pods of its TrainJob; one machine needs none."""
+    return kubernetes.mount_pvc(task, pvc_name=WORKSPACE_CLAIM, mount_path=WORKSPACE)
 
 
 def with_pseudonym_key(task: dsl.PipelineTask) -> dsl.PipelineTask:

@@ -12,7 +12,7 @@ from flywheel.components.monitoring.component import record_hold
 from flywheel.components.registry.component import register_model
 from flywheel.components.training.component import train_model
 from flywheel.components.validation.component import validate_training_data
-from flywheel.pipelines.task_settings import step
+from flywheel.pipelines.task_settings import step, with_workspace
 
 
 @dsl.pipeline(name="train-candidate", description="Assemble, check, train, evaluate, judge and register a candidate.")
@@ -29,6 +29,7 @@ def train_candidate(
     replay_share: float,
     test_share: float,
     launcher: str,
+    cluster: dict,
     processes: int,
     zero_stage: int,
     epochs: float,
@@ -73,6 +74,7 @@ def train_candidate(
                 store=store,
                 run_id=run_id,
                 launcher=launcher,
+                cluster=cluster,
                 processes=processes,
                 zero_stage=zero_stage,
                 epochs=epochs,
@@ -83,6 +85,7 @@ def train_candidate(
             memory="16Gi",
             hours=48,
         )
+        with_workspace(training)
         evaluation = step(
             evaluate_models(
                 candidate=training.outputs["model"],

@@ -13,7 +13,7 @@ from flywheel.components.cluster.client import Cluster
 from flywheel.components.cluster.connection import connect
 from flywheel.components.cluster.errors import ClusterError, NotFoundError, UnavailableError
 from flywheel.components.cluster.patience import SHORT, Patience
-from flywheel.components.cluster.resources import EVENTS, PODS, TRAIN_JOBS, TRAINING_RUNTIMES
+from flywheel.components.cluster.resources import TRAIN_JOBS, TRAINING_RUNTIMES
 from flywheel.components.training.backend import Backend, Launched, World
 from flywheel.components.training.cluster import adoption, manifest, record
 from flywheel.components.training.cluster.diagnosis import Cause
@@ -30,7 +30,6 @@ RIGHTS = (
     *(Right(verb, TRAIN_JOBS) for verb in ("create", "get", "list", "watch", "patch", "delete")),
     Right("get", TRAINING_RUNTIMES),
 )
-WISHED = (Right("list", PODS), Right("get", PODS, "log"), Right("list", EVENTS))  # without: fewer words on failures
 
 
 class TrainJobBackend:
