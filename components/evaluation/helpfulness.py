@@ -75,7 +75,13 @@ def compare(rows: PairedRows, metric: MetricSpec, levels: Levels, spec: Gauntlet
     half = float(stats.t.isf(levels.alpha, result.freedom)) * result.standard_error
     room = metric.effect if metric.effect is not None else metric.margin
     need = _needed(rows.n, result.standard_error, room, levels)
-    reasons += [*_error_rates(result, judge, human, labelled, levels), _weight(result, rows.n, count, need)]
+    safe = ppi_noninferiority_p(result, metric.margin) if metric.margin > 0 else 1.0
+    better = None if metric.effect is None else ppi_superiority_p(result)
+    open_still = (safe if better is None else better) > levels.alpha
+    reasons += [
+        *_error_rates(result, judge, human, labelled, levels),
+        _weight(result, rows.n, count, need if open_still else None),
+    ]
     harm = float(stats.t.cdf((result.estimate + metric.margin) / result.standard_error, result.freedom))
     return Finding(
         scale="difference",
@@ -89,8 +95,8 @@ def compare(rows: PairedRows, metric: MetricSpec, levels: Levels, spec: Gauntlet
         lower=max(-1.0, result.estimate - half),
         upper=min(1.0, result.estimate + half),
         test=CORRECTED,
-        p_superior=None if metric.effect is None else ppi_superiority_p(result),
-        p_safe=ppi_noninferiority_p(result, metric.margin) if metric.margin > 0 else 1.0,
+        p_superior=better,
+        p_safe=safe,
         p_harm=harm,
         n_needed=lambda: need,
         reasons=tuple(reasons),

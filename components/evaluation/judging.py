@@ -10,7 +10,7 @@ from flywheel.components.contracts.dataset import Suite
 from flywheel.components.evaluation.human_labels import HumanLabels, read_labels
 from flywheel.components.evaluation.items import read_items
 from flywheel.components.evaluation.judge import Comparison, Judge, Judgement
-from flywheel.components.evaluation.score_lines import ScoreLine
+from flywheel.components.evaluation.score_lines import ScoreLine, ScoresHeader
 from flywheel.components.evaluation.score_merge import annotate
 
 SUITES: tuple[Suite, ...] = ("helpfulness",)
@@ -103,7 +103,7 @@ def judge_scores(
 
     Raises:
         FileNotFoundError: A file is missing.
-        ValueError: A file is not valid, or the labels do not fit the scores.
+        ValueError: A file is not valid, the labels do not fit the scores, or the judge is one of the two models.
         EndpointError: The judge's endpoint answered nothing at all.
     """
     everything = lines_of(scores_in)
@@ -113,6 +113,9 @@ def judge_scores(
             raise ValueError(f"human labels were given, but the scores hold no items of suite {' or '.join(suites)}")
         annotate(scores_in, scores_out, lambda line: line, {})
         return Judged(0, 0, 0, "", "")
+    digest = getattr(judge, "digest", "")
+    if digest and digest in _digests(scores_in):
+        raise ValueError("the judge is one of the two models under comparison; a model may not judge itself")
     people = read_labels(labels, chosen) if str(labels) else HumanLabels({}, "")
     questions = {item.item_id: item for item in read_items(items_path)}
     strangers = [line.item_id for line in chosen if line.item_id not in questions]
@@ -136,6 +139,13 @@ def judge_scores(
     annotate(scores_in, scores_out, lambda line: _with(line, found, people), settings)
     failures = [judgement.failure for judgement in said if judgement.failure]
     return Judged(len(chosen), len(failures), len(people.scores), judge.identity, failures[0] if failures else "")
+
+
+def _digests(path: str | Path) -> tuple[str, str]:
+    """Return the digests of (candidate, production) that a scores file is about."""
+    with Path(path).open("rb") as file:
+        header = ScoresHeader.model_validate_json(file.readline())
+    return header.candidate_digest, header.production_digest
 
 
 def lines_of(path: str | Path) -> list[ScoreLine]:

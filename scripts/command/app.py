@@ -4,7 +4,18 @@ import sys
 
 import typer
 
-from flywheel.scripts.command import bench, catalogue, compiling, gauntlet, preflight, registry, run, service, verdict
+from flywheel.scripts.command import (
+    bench,
+    catalogue,
+    compiling,
+    gauntlet,
+    labels,
+    preflight,
+    registry,
+    run,
+    service,
+    verdict,
+)
 
 app = typer.Typer(
     name="flywheel",
@@ -26,6 +37,7 @@ app.command("runs")(service.list_runs)
 app.add_typer(registry.app, name="registry")
 app.add_typer(verdict.app, name="verdict")
 app.add_typer(gauntlet.app, name="gauntlet")
+app.add_typer(labels.app, name="labels")
 
 
 @app.callback()

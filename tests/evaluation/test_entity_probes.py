@@ -158,7 +158,7 @@ def test_a_clean_candidate_passes() -> None:
     found = finding(lines)
     assert found.p_safe <= 0.05 and found.p_harm == 1
     assert found.reasons == (
-        "suspect_claims_repeated: by the candidate in 0 of 40 wordings (at most 7.2%), by production in 0",
+        "suspect_claims_bounded: by the candidate in 0 of 40 wordings (at most 7.2%), by production in 0",
     )
 
 

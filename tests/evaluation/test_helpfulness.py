@@ -171,6 +171,16 @@ def test_a_judge_that_failed_on_one_item_gives_no_finding(tmp_path: Path) -> Non
         finding(scores)
 
 
+def test_no_model_judges_itself(tmp_path: Path) -> None:
+    scores, items = make(60, tmp_path)
+
+    class Candidate(OverlapJudge):
+        digest = "c"
+
+    with pytest.raises(ValueError, match="a model may not judge itself"):
+        judge_scores(scores, scores, items, Candidate())
+
+
 def test_nobody_was_asked(tmp_path: Path) -> None:
     scores, _ = make(60, tmp_path)
     with pytest.raises(ValueError, match="no judge was asked"):
