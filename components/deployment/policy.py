@@ -143,8 +143,10 @@ class CanaryPolicy(Document):
             given = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
             if not isinstance(given, dict):
                 raise ValueError("it holds no mapping of fields")
-            if "metrics" not in given and Path(path) != DEFAULT:
-                given["metrics"] = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))["metrics"]
+            packaged = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
+            given.setdefault("metrics", packaged["metrics"])
+            if "steps" not in given:
+                given.setdefault("shares", packaged["shares"])
             return cls.model_validate(given)
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise ValueError(f"{path} is not a valid canary policy: {error}") from error

@@ -1,8 +1,10 @@
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from flywheel.components.deployment import policy as policy_module
 from flywheel.components.deployment.metric_rule import MetricRule
 from flywheel.components.deployment.plan import plan
 from flywheel.components.deployment.policy import CanaryPolicy, Step, parse_shares
@@ -95,6 +97,17 @@ def test_a_policy_reads_from_yaml_and_names_a_wrong_field(tmp_path) -> None:
     bad.write_text("steps: []\nalpa: 0.05\n")
     with pytest.raises(ValueError, match="alpa"):
         CanaryPolicy.from_yaml(bad)
+
+
+def test_the_policy_of_the_readme_is_one(tmp_path) -> None:
+    readme = (Path(policy_module.__file__).parent / "README.md").read_text(encoding="utf-8")
+    path = tmp_path / "policy.yaml"
+    path.write_text(readme.split("```yaml\n")[1].split("```")[0])
+    policy = CanaryPolicy.for_shares(source=str(path))
+    assert policy.maturity == 86400
+    assert [rule.name for rule in policy.metrics] == ["bad_feedback", "latency", "fewer_complaints"]
+    path.write_text("alpha: 0.02")
+    assert CanaryPolicy.from_yaml(path) == CanaryPolicy.for_shares().model_copy(update={"alpha": 0.02})
 
 
 def test_shares_are_parsed() -> None:
