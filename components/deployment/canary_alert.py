@@ -10,6 +10,12 @@ _DO = {
     "time-out": "see which metric stayed unclear: give the step more requests, a larger share, or stop the candidate",
     "traffic-ended": "run the canary on more users; the candidate may be as good as production, but nothing shows it",
     "sample-ratio-mismatch": "find where users of one arm get lost (crashes, redirects, logging) before trusting it",
+    "contaminated": "make the gateway sticky by user (session persistence or a header match); it splits requests",
+    "unattributed": "log attributes.arm, or the model's digest as model_version, with every event",
+    "no-latency": "log latency_ms with every event, or leave the latency metrics out of the policy",
+    "blind": "bring the feedback store or Prometheus back before the next rollout",
+    "changed-by-others": "let the GitOps tool ignore the rollout's fields (components/deployment/cluster/README.md)",
+    "controller-silent": "look at KServe's controller: it does not act on the service",
     "not-sticky": "make the splitter send a user to one arm only, by the request's user",
 }
 

@@ -133,6 +133,21 @@ def test_share_that_the_gateway_has(weights, percent):
     assert percent_in(None, "s-c-1-predictor") is None
 
 
+@pytest.mark.parametrize(
+    ("status", "observed", "percent"), [("True", 7, 5), ("True", 6, None), ("False", 7, None), (None, 0, 5)]
+)
+def test_share_counts_only_when_the_gateway_took_up_the_newest_route(status, observed, percent):
+    weights = [{"name": "s-predictor", "weight": 95}, {"name": "s-c-1-predictor", "weight": 5}]
+    accepted = {"type": "Accepted", "status": status, "observedGeneration": observed}
+    parents = [] if status is None else [{"conditions": [{"type": "ResolvedRefs", "status": "True"}, accepted]}]
+    route = {
+        "metadata": {"generation": 7},
+        "spec": {"rules": [{"backendRefs": weights}]},
+        "status": {"parents": parents},
+    }
+    assert percent_in(route, "s-c-1-predictor") == percent
+
+
 @given(st.integers(min_value=1, max_value=99))
 def test_whole_percents_are_taken(percent):
     assert percent_of(percent / 100) == percent

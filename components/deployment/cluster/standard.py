@@ -164,8 +164,11 @@ def percent_in(route: Json | None, candidate: str) -> int | None:
         candidate: Name of the candidate's Service.
 
     Returns:
-        Whole percent; None when there is no route, or its rules do not agree.
+        Whole percent; None when there is no route, its rules do not agree, or the gateway has not taken up its newest
+        generation (a gateway that writes no status is believed).
     """
+    if route is not None and not _taken_up(route):
+        return None
     shares = set()
     for rule in (route or {}).get("spec", {}).get("rules") or []:
         weights = {one["name"]: int(one.get("weight", 1)) for one in rule.get("backendRefs") or []}
@@ -173,6 +176,17 @@ def percent_in(route: Json | None, candidate: str) -> int | None:
         if total:
             shares.add(round(100 * weights.get(candidate, 0) / total))
     return shares.pop() if len(shares) == 1 else None
+
+
+def _taken_up(route: Json) -> bool:
+    generation = int(route.get("metadata", {}).get("generation", 0))
+    accepted = [
+        one
+        for parent in route.get("status", {}).get("parents") or []
+        for one in parent.get("conditions") or []
+        if one.get("type") == "Accepted"
+    ]
+    return all(one.get("status") == "True" and int(one.get("observedGeneration", 0)) >= generation for one in accepted)
 
 
 def _entry(served: Json, name: str, uri: str, percent: int) -> Json:
