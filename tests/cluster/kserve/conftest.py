@@ -136,3 +136,15 @@ def roll(cluster_of):
         return machine.state.rollout
 
     return run
+
+
+@pytest.fixture
+def proxy_faults(proxy):
+    import sys
+
+    fault = next(module for name, module in sys.modules.items() if hasattr(module, "FaultyProxy")).Fault
+
+    def add(when, **what):
+        proxy.faults.append(fault(when, **what))
+
+    return add
