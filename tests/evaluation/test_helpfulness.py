@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flywheel.components.evaluation import helpfulness
@@ -257,6 +257,7 @@ def test_a_label_sheet_is_filled_in_and_read_back(tmp_path: Path) -> None:
             label_sheet(judged, questions, count, 7)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.binary(max_size=80))
 def test_any_bytes_are_labels_or_a_clear_error(tmp_path_factory: pytest.TempPathFactory, raw: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "fuzz.jsonl"
