@@ -128,6 +128,8 @@ def compare(traffic: LiveTraffic, comparison: Comparison) -> AbVerdict:
         return _verdict(comparison, versions, "refused", tuple(refusals), **seen)
     metrics = assess(groups, comparison.share_b, rules)
     decision, reasons = decide(metrics)
+    if decision == "unsettled":
+        reasons = (*reasons, _outlook(comparison, sum(users.values()), now - turns[0].at))
     return _verdict(comparison, versions, decision, reasons, metrics=metrics, **seen)
 
 
@@ -182,6 +184,18 @@ def decide(metrics: tuple[AbMetric, ...]) -> tuple[AbDecision, tuple[str, ...]]:
         return "unsettled", tuple(blocked)
     unclear = [f"{metric.name} {metric.outcome}" for metric in metrics if metric.outcome in ("unclear", "missing")]
     return "unsettled", (f"unclear: {', '.join(unclear)}; look again when more users came, it costs nothing",)
+
+
+def _outlook(comparison: Comparison, users: int, span: timedelta) -> str:
+    """How many users, and days at the present rate, two equal versions would need to be called equivalent."""
+    from flywheel.components.deployment.plan import effective_needed
+
+    needed = {rule.name: effective_needed(rule, 1.0, comparison.rules.alpha) for rule in comparison.rules.metrics}
+    slowest = max(needed, key=lambda name: needed[name])
+    total = needed[slowest] / (comparison.share_b * (1 - comparison.share_b))
+    days = span / timedelta(days=1)
+    rate = f", about {total / users * days:,.1f} days from the start at the present rate" if users and days else ""
+    return f"outlook: two equal versions need about {total:,.0f} users in all (for {slowest}); {users:,} came{rate}"
 
 
 def _judged(rule: MetricRule, shared: guardrails.Limits, own: guardrails.Limits, users: tuple[int, int]) -> AbMetric:

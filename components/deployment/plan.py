@@ -48,14 +48,23 @@ def _step_users(policy: CanaryPolicy, step: Step, waves: Waves) -> tuple[float, 
         if rule.free_at(step.following):
             continue
         least = 0.0 if rule.estimator == "rate" else policy.asymptotic_minimum_users / min(exposed, control)
-        users = max(least, _effective_needed(rule, step.following, policy.alpha) / waves.effective(step.share))
+        users = max(least, effective_needed(rule, step.following, policy.alpha) / waves.effective(step.share))
         if users > needed:
             needed, slowest = users, f"{rule.name} inside {_words(rule, step.following)}"
     return needed, slowest
 
 
-def _effective_needed(rule: MetricRule, following: float, alpha: float) -> float:
-    """Effective size until the sequence excludes the margin, were there no difference."""
+def effective_needed(rule: MetricRule, following: float, alpha: float) -> float:
+    """Estimate the effective size until the limits exclude a margin, were there no difference (power 0.8).
+
+    Args:
+        rule: The metric.
+        following: The next share of the users; 1.0 for the whole margin.
+        alpha: Error rate of the limit.
+
+    Returns:
+        Effective size, ``n m / (n + m)`` of the arms.
+    """
     from scipy import stats
 
     from flywheel.components.statistics.confidence_sequence import asymptotic_half_width, rho_for

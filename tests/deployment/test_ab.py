@@ -97,6 +97,9 @@ def test_equal_versions_are_equivalent_once_enough_users_came(tmp_path: Path) ->
     early, late = verdict_of(tmp_path, few, rules=wide), verdict_of(tmp_path, many, rules=wide)
     assert early.decision == "unsettled"
     assert early.reasons[0].startswith("unclear: fewer_complaints unclear")
+    assert re.match(
+        r"outlook: two equal versions need about [\d,]+ users in all \(for \w+\); 29\d came", early.reasons[1]
+    )
     assert late.decision == "equivalent"
     assert {one.outcome for one in late.metrics} == {"equivalent"}
 
@@ -257,6 +260,20 @@ def test_the_component_writes_verdict_page_and_record(tmp_path: Path) -> None:
     assert "<script" not in html
     assert "http" not in html
     assert "nan" not in html
+
+
+@pytest.mark.slow
+def test_the_pipeline_takes_a_look_in_kfps_local_runner(tmp_path: Path) -> None:
+    from kfp import local
+
+    from flywheel.pipelines.compare_versions import compare_versions
+
+    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "root"), raise_on_error=True)
+    log, store = write(tmp_path, log_lines(5000, bad=(0.3, 0.1))), str(tmp_path / "store")
+    task = compare_versions(version_a=A, version_b=B, store=store, run_id="look-1", log=log)
+    assert task.output == "b_better"
+    (record,) = lineage.steps(store, "look-1")
+    assert (record.step, record.outcome) == ("compare_live_versions", "b_better")
 
 
 def test_the_page_escapes_and_says_why_nothing_was_compared(tmp_path: Path) -> None:
