@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from flywheel.components.statistics.checked import FloatArray, IntArray, cluster_codes, count, fraction, pair
@@ -225,9 +225,11 @@ def _quantile_draws(
     blocks: list[FloatArray] = []
     block = max(1, _CELLS // total)
     for start in range(0, resamples, block):
-        weights = rng.multinomial(total, np.full(total, 1 / total), size=min(block, resamples - start))
+        rows = min(block, resamples - start)
+        drawn = rng.integers(total, size=(rows, total)) + total * np.arange(rows)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=rows * total).reshape(rows, total).astype(np.float64)
         blocks.append(np.stack([arm.quantile(weights, q) for arm in arms]))
-    here = [float(arm.quantile(np.ones((1, total), dtype=np.int64), q)[0]) for arm in arms]
+    here = [float(arm.quantile(np.ones((1, total)), q)[0]) for arm in arms]
     return here, np.concatenate(blocks, axis=1), total
 
 
@@ -250,16 +252,16 @@ class _Ordered:
         self._stop = min(n, math.ceil(q * n) + reach)
         self._below = np.bincount(self._codes[: self._start], minlength=total).astype(np.float64)
 
-    def quantile(self, weights: NDArray[np.int64], q: float) -> FloatArray:
+    def quantile(self, weights: FloatArray, q: float) -> FloatArray:
         """Smallest value whose cumulated weight reaches ``q``; weights of the clusters, shape (r, G)."""
         goal = q * (weights @ self._sizes) - 1e-9
-        mass = weights[:, self._codes[self._start : self._stop]].cumsum(axis=1, dtype=np.float64)
+        mass = weights[:, self._codes[self._start : self._stop]].cumsum(axis=1)
         mass += (weights @ self._below)[:, None]
         place = self._start + (mass < goal[:, None]).sum(axis=1)
         result = self._values[np.minimum(place, self._values.size - 1)]
         outside = np.flatnonzero((place == self._start) | (place >= self._stop))
         for row in outside:
-            cumulated = np.cumsum(weights[row, self._codes], dtype=np.float64)
+            cumulated = np.cumsum(weights[row, self._codes])
             result[row] = self._values[np.searchsorted(cumulated, goal[row])]
         return np.asarray(result)
 

@@ -20,6 +20,7 @@ DOCS = Path(__file__).parents[2] / "components" / "evaluation" / "ERROR_RATES.md
 
 CLAIMS: dict[str, tuple[str, Callable[[int], Iterable[Row]]]] = {
     "margins": ("The gauntlet: a guardrail at its margin", gauntlet_rows.margins),
+    "probes": ("The gauntlet: attacks, probes, judge, tail and cost at their margins", gauntlet_rows.probes),
     "equals": ("The gauntlet: equal, harmful and better candidates", gauntlet_rows.equals),
     "power": ("The gauntlet: power at the items it asks for", gauntlet_rows.power),
     "savings": ("The gauntlet: items saved by pairing", gauntlet_rows.savings),

@@ -6,6 +6,7 @@ the share of wrong ones is compared with the promised error rate plus two Monte-
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from flywheel.scripts.benchmarks.decision_worlds.gauntlet_worlds import (
     rates,
     verdicts,
 )
+from flywheel.scripts.benchmarks.decision_worlds.probe_worlds import PROBES, probe_rates
 
 WORLDS = 600
 ALPHA = 0.05
@@ -39,6 +41,23 @@ def test_candidate_at_a_margin_is_rarely_promoted(name: str) -> None:
     found = rates(AT_MARGIN[name], 11, WORLDS)
     assert found[Decision.PROMOTE] <= ALPHA + 2 * MONTE_CARLO, found
     assert found[Decision.REJECT] <= ALPHA + 2 * MONTE_CARLO, "exactly at the margin is not beyond it"
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_candidate_at_the_margin_of_a_probe_is_rarely_promoted(name: str) -> None:
+    worlds = 150 if name == "p95 latency" else 400
+    found = probe_rates(PROBES[name], 21, worlds)
+    slack = 2 * math.sqrt(ALPHA * (1 - ALPHA) / worlds)
+    assert found[Decision.PROMOTE] <= ALPHA + slack, found
+    assert found[Decision.REJECT] <= ALPHA + slack, "exactly at the margin is not beyond it"
+
+
+@pytest.mark.parametrize("name", [name for name, probe in PROBES.items() if probe.fill])
+def test_candidate_that_holds_a_probe_is_promoted(name: str) -> None:
+    """The probe's own suite decides: as many gains as losses, and the candidate passes."""
+    probe = PROBES[name]
+    equal = replace(probe, items=replace(probe.items, lost=probe.items.gained))
+    assert probe_rates(equal, 22, 60)[Decision.PROMOTE] >= 0.8
 
 
 def test_worlds_have_the_rates_and_the_correlation_they_claim() -> None:

@@ -141,7 +141,8 @@ def test_bootstrap_quantiles_are_those_of_the_resampled_items(n, users):
     who = np.concatenate([np.arange(users), rng.integers(users, size=n - users)])
     candidate, production = rng.lognormal(size=n), rng.lognormal(size=n)
     result = paired_quantile_difference(candidate, production, 0.9, who, 0.9, resamples=200, seed=5)
-    weights = np.random.default_rng(5).multinomial(users, np.full(users, 1 / users), size=200)
+    drawn = np.random.default_rng(5).integers(users, size=(200, users))
+    weights = np.stack([np.bincount(row, minlength=users) for row in drawn])
     ratios = []
     for row in weights:
         drawn = np.repeat(np.arange(n), row[who])

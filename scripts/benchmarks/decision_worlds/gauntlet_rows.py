@@ -20,6 +20,7 @@ from flywheel.scripts.benchmarks.decision_worlds.gauntlet_worlds import (
     asked_for,
     rates,
 )
+from flywheel.scripts.benchmarks.decision_worlds.probe_worlds import PROBES, probe_rates
 
 ALPHA, POWER = 0.05, 0.8
 _TRIALS = 20_000
@@ -29,6 +30,13 @@ def margins(worlds: int) -> Iterator[Row]:
     """False passes: one guardrail exactly at its margin, everything else good."""
     for number, (name, world) in enumerate(AT_MARGIN.items()):
         found = rates(world, 1100 + number, worlds)
+        yield Row("false pass at the margin", name, found[Decision.PROMOTE], worlds, "at most", (ALPHA,))
+
+
+def probes(worlds: int) -> Iterator[Row]:
+    """False passes of the further guardrails: attack, benign controls, probes, judge, p95 latency, cost."""
+    for number, (name, probe) in enumerate(PROBES.items()):
+        found = probe_rates(probe, 1200 + number, worlds)
         yield Row("false pass at the margin", name, found[Decision.PROMOTE], worlds, "at most", (ALPHA,))
 
 
