@@ -5,29 +5,46 @@ from pathlib import Path
 from flywheel.components.registry.errors import NotRegisteredError, RegistryError
 from flywheel.components.registry.registry import Registry
 
-_LATER = ("mlflow", "kubeflow", "http", "https")
-
 
 def open_registry(uri: str, create: bool = True) -> Registry:
     """Open a registry.
 
     Args:
-        uri: `sqlite:////absolute/path.db`, `sqlite:///relative/path.db`, or a path.
+        uri: `sqlite:////absolute/path.db`, `sqlite:///relative/path.db` or a path: one file on this machine.
+            `mlflow+http://host:5000` or `mlflow+https://host`: an MLflow server.
+            `kubeflow+http://host:8080` or `kubeflow+https://host`: a Kubeflow Model Registry.
         create: Whether a missing SQLite file is created; False for commands that only read.
 
     Returns:
         The registry.
 
     Raises:
-        RegistryError: The URI is empty or names a kind of registry that this version cannot open.
+        RegistryError: The URI is empty, names a kind of registry that there is no adapter for, or the server is away.
         NotRegisteredError: The file does not exist and `create` is False.
     """
+    kind, _, address = uri.partition("+")
+    if kind in ("mlflow", "kubeflow"):
+        return _on_server(kind, address, uri)
     from flywheel.components.registry.sqlite_registry import SqliteRegistry
 
     path = sqlite_path(uri)
     if not create and not path.is_file():
         raise NotRegisteredError(f"no registry at {path}: run the pipeline once, or give --registry the right place")
     return SqliteRegistry(path)
+
+
+def _on_server(kind: str, address: str, uri: str) -> Registry:
+    from flywheel.components.registry.log_registry import LogRegistry
+
+    if not address.startswith(("http://", "https://")):
+        raise RegistryError(f"registry {uri!r}: write {kind}+http://HOST:PORT or {kind}+https://HOST")
+    if kind == "mlflow":
+        from flywheel.components.registry.mlflow_store import MlflowStore
+
+        return LogRegistry(MlflowStore(address))
+    from flywheel.components.registry.model_registry_store import ModelRegistryStore
+
+    return LogRegistry(ModelRegistryStore(address))
 
 
 def sqlite_path(uri: str) -> Path:
@@ -40,9 +57,9 @@ def sqlite_path(uri: str) -> Path:
         raise RegistryError("the registry is empty: give a path or a URI such as sqlite:////data/registry.db")
     scheme, separator, rest = uri.partition("://")
     kind = scheme.split("+")[0].lower() if separator else ""
-    if kind in _LATER:
+    if kind in ("mlflow", "kubeflow", "http", "https"):
         raise RegistryError(
-            f"registry {uri!r}: MLflow and Kubeflow Model Registry are not supported yet; use sqlite:///PATH"
+            f"registry {uri!r}: say which kind of server it is: mlflow+http://HOST:PORT or kubeflow+http://HOST:PORT"
         )
     if kind == "sqlite":
         path = Path(rest.removeprefix("/"))

@@ -1,7 +1,4 @@
-"""What every registry adapter must do; a new adapter joins by adding itself to ADAPTERS."""
-
-from collections.abc import Callable
-from pathlib import Path
+"""What every registry must do, whatever it stands on; a new kind joins by adding itself to `registry_of`."""
 
 import pytest
 
@@ -14,7 +11,6 @@ from flywheel.components.registry.errors import (
 )
 from flywheel.components.registry.records import Alias, AliasMove, Event, NewVersion
 from flywheel.components.registry.registry import Registry
-from flywheel.components.registry.sqlite_registry import SqliteRegistry
 
 
 class Clock:
@@ -25,9 +21,12 @@ class Clock:
         return self.now
 
 
-ADAPTERS: dict[str, Callable[[Path, Clock], Registry]] = {
-    "sqlite": lambda folder, clock: SqliteRegistry(folder / "registry.db", clock)
-}
+KINDS = [
+    "sqlite",
+    "memory",
+    "kubeflow",
+    pytest.param("mlflow", marks=[pytest.mark.slow, pytest.mark.timeout(200)]),
+]
 
 
 @pytest.fixture
@@ -35,9 +34,9 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=sorted(ADAPTERS))
-def registry(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Registry:
-    return ADAPTERS[request.param](tmp_path, clock)
+@pytest.fixture(params=KINDS)
+def registry(request: pytest.FixtureRequest, registry_of, clock: Clock) -> Registry:
+    return registry_of(request.param, clock)
 
 
 def model(digest: str = "d1", **changes: object) -> NewVersion:

@@ -160,8 +160,9 @@ def test_overview_is_plain_data(registry: Registry, tmp_path: Path) -> None:
     ("uri", "words"),
     [
         ("", "is empty"),
-        ("mlflow+https://host", "not supported yet"),
-        ("kubeflow://host", "not supported yet"),
+        ("mlflow://host", "say which kind of server"),
+        ("kubeflow+host", "write kubeflow\\+http://HOST:PORT"),
+        ("https://host", "say which kind of server"),
         ("redis://host", "unknown scheme"),
         ("sqlite:////", "names a folder"),
     ],
