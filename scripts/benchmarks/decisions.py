@@ -45,7 +45,9 @@ TABLES: dict[str, tuple[str, tuple[str, ...], Callable[[int], Iterable[list[str]
         rule_tables.streams,
     ),
 }
-TITLES = {name: entry[0] for name, entry in [*CLAIMS.items(), *TABLES.items()]}
+TITLES: dict[str, str] = {name: claim[0] for name, claim in CLAIMS.items()} | {
+    name: table[0] for name, table in TABLES.items()
+}
 
 PREFACE = """# Error rates of the decisions
 

@@ -104,8 +104,8 @@ def probe_table(probe: Probe, rng: np.random.Generator) -> ScoreTable:
     """Draw the good world and the suite at its margin."""
     table = draw(probe.world, rng)
     suite, n = probe.items, table.item_id.size
-    if probe.rule is _TAIL:
-        return replace(table, latency_ms=_tails(n, _TAIL.margin, rng))
+    if probe.rule is not None and probe.rule.measure == "latency_p95":
+        return replace(table, latency_ms=_tails(n, probe.rule.margin, rng))
     if probe.fill is None:
         return table
     columns = probe.fill(suite, rng)
