@@ -1,6 +1,8 @@
 import ast
 import dataclasses
+import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -94,3 +96,17 @@ def test_results_survive_json():
     for result in results:
         assert json.loads(json.dumps(dataclasses.asdict(result), allow_nan=False)) == dataclasses.asdict(result)
     assert type(cluster_noninferiority_p(a, b, who, 0.1)) is float
+
+
+def test_readme_names_every_module_and_only_functions_that_exist():
+    text = (ROOM / "README.md").read_text()
+    table = [line for line in text.splitlines() if line.startswith("| ") and "`" in line]
+    named = set()
+    for line in table:
+        _, _, modules, functions, _ = line.split("|")
+        found = re.findall(r"`(\w+)`", modules)
+        named |= set(found)
+        rooms = [importlib.import_module(f"{statistics.__name__}.{module}") for module in found]
+        for function in re.findall(r"`(\w+)`", functions):
+            assert any(hasattr(room, function) for room in rooms), (function, found)
+    assert named | {"checked", "interval", "cluster_mean"} == set(MODULES)
