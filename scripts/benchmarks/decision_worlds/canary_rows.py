@@ -91,7 +91,7 @@ def _harm_rows(worlds: int) -> Iterator[Row]:
         )
         at_margin = Truth({METRIC: (BASE, BASE + margin)})
         found = shipped(share, at_margin, worlds, 51 + number)
-        name = f"bad feedback exactly at the margin of {100 * margin:g} points, ICC 0.3, {where}"
+        name = f"bad feedback exactly at the margin of {margin:.1%}, ICC 0.3, {where}"
         yield Row("false promotion", name, found.rate("promoted"), worlds, "at most", (ALPHA,))
     better = Truth({METRIC: (BASE, 0.6 * BASE)})
     found = shipped(0.5, better, worlds, 61)

@@ -71,7 +71,7 @@ class Row:
     def _number(self, value: float, signs: int = 3) -> str:
         if self.unit == "share":
             return f"{100 * value:.{1 if value >= 0.001 or value == 0 else 2}f} %"
-        if abs(value) >= 1000:
+        if abs(value) >= 100:
             return f"{value:,.0f} {self.unit}"
         return f"{value:.{signs}g} {self.unit}"
 
