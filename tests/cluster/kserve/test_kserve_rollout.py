@@ -60,10 +60,10 @@ def test_killed_anywhere_it_ends_as_if_it_had_not_been(kserve, process, make, cl
     admin = cluster_of("test-admin")
     whole = process({"service": make(mode), "run_id": "whole", "verdicts": verdicts})[0]
     assert (whole["decision"], whole["error"]) == (DECISIONS[verdicts], "")
-    points = list(kill_points(whole["requests"], reads=verdicts != UNCLEAR))
+    points = list(kill_points(whole["requests"], reads=verdicts == GOOD))
     commands = [{"service": make(mode), "run_id": "r1", "verdicts": verdicts, "kill": point} for point in points]
     killed = process(*commands)
-    assert sum(one["signal"] == 9 for one in killed) >= (30 if verdicts != UNCLEAR else 15)
+    assert sum(one["signal"] == 9 for one in killed) >= (30 if verdicts == GOOD else 15)
     resumed = process(*[command | {"kill": None} for command in commands])
     for command, one in zip(commands, resumed, strict=True):
         assert (one["decision"], one["error"]) == (DECISIONS[verdicts], ""), command
@@ -134,3 +134,21 @@ def test_another_run_takes_over_what_a_dead_one_left(kserve, process, make, clus
     ]
     abandoned = [one for one in states if one["run_id"] == "dead" and one["decision"] == "hold"]
     assert "abandoned: run dead gave it up; taken over by next" in abandoned[0]["reasons"][0]
+
+
+@pytest.mark.parametrize("mode", ["Standard", "Knative"])
+def test_one_rollout_after_the_other(kserve, process, make, served, mode):
+    """What was promoted is the next rollout's production, under the name that it came with."""
+    name = make(mode)
+    assert process({"service": name, "run_id": "first"})[0]["decision"] == "promote"
+    second, third = "s3://models/second", "s3://models/third"
+    bad = process({"service": name, "run_id": "second", "verdicts": HARMFUL, "candidate": second})[0]
+    assert (bad["decision"], bad["error"]) == ("rollback", "")
+    assert served(name)["spec"]["predictor"]["model"]["storageUri"] == CANDIDATE
+    good = process({"service": name, "run_id": "third", "candidate": third})[0]
+    assert (good["decision"], good["error"]) == ("promote", "")
+    assert served(name)["spec"]["predictor"]["model"]["storageUri"] == third
+    again = process({"service": name, "run_id": "fourth", "candidate": third})[0]
+    assert again["error"].startswith("RolloutRefusedError: SERVED_ALREADY")
+    if mode == "Standard":
+        assert kserve.started[name] == [PRODUCTION, CANDIDATE, second, third]
