@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from flywheel.components.contracts.verdict import Decision
-from flywheel.scripts.benchmarks.decision_worlds.gauntlet_rows import paired_power, unpaired_power
+from flywheel.scripts.benchmarks.decision_worlds.gauntlet_rows import exact_size, paired_power, unpaired_power
 from flywheel.scripts.benchmarks.decision_worlds.gauntlet_worlds import (
     AT_MARGIN,
     CLUSTERED_EQUAL,
@@ -102,6 +102,12 @@ def test_verdict_has_its_power_at_the_number_of_items_it_asks_for() -> None:
     found = rates(full, 17, worlds=300)
     assert found[Decision.PROMOTE] >= 0.8, (found, sizes)
     assert sum(sizes.values()) <= 3000, f"asking for far more than is needed: {sizes}"
+
+
+@pytest.mark.parametrize(("lost", "gained"), [(0.09, 0.04), (0.06, 0.01), (0.05, 0.0), (0.2, 0.15)])
+def test_exact_size_at_the_margin_is_below_alpha(lost: float, gained: float) -> None:
+    """No simulation: the chance of a false pass summed over all tables of 300 independent pairs."""
+    assert 0.01 < exact_size(300, 0.05, lost, gained) <= ALPHA
 
 
 def test_pairing_saves_items_at_equal_error() -> None:
