@@ -271,3 +271,39 @@ def test_restart_by_jobset_shows_the_log_before_it_is_gone(run):
 
     done = run(script)
     assert done.launched is not None and any("NCCL timeout" in line for line in done.said)
+
+
+def test_a_job_that_hangs_after_its_result_is_deleted_and_counts(run, monkeypatch):
+    monkeypatch.setattr("flywheel.components.training.cluster.follow._SETTLE", 0.5)
+
+    def script(trainer, job):
+        trainer.running(job)
+        trainer.result(job)  # and no condition follows: a process that does not end
+
+    done = run(script)
+    assert done.launched is not None, done.error
+    run.wait(lambda: not run.admin.list(TRAIN_JOBS)["items"])
+
+
+def test_a_job_preempted_in_its_queue_again_is_waited_for(run):
+    def script(trainer, job):
+        name = job["metadata"]["name"]
+        trainer.cluster.patch(TRAIN_JOBS, name, {"spec": {"suspend": False}})
+        trainer.condition(job, "Suspended", "Resumed", status="False")
+        pod = trainer.running(job)
+        time.sleep(1.3)
+        trainer.cluster.delete(PODS, pod, propagation="Background")
+        trainer.cluster.patch(TRAIN_JOBS, name, {"spec": {"suspend": True}})  # Kueue takes the quota away
+        trainer.condition(job, "Suspended", "Suspended")
+        time.sleep(1.3)
+        trainer.cluster.patch(TRAIN_JOBS, name, {"spec": {"suspend": False}})
+        trainer.condition(job, "Suspended", "Resumed", status="False")
+        run.fake.succeed(trainer, job)
+
+    done = run(script, queue="gpu-training", timeout_seconds=60)
+    assert done.launched is not None, done.error
+    states = [
+        line.split(": ", 2)[2] for line in done.said if ": TrainJob" in line and ": " in line.split(": TrainJob")[1]
+    ]
+    assert states.count("waits for admission to queue gpu-training") >= 2, states
+    assert len(run.trainer.made) == 1
