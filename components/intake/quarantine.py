@@ -60,10 +60,15 @@ class Refusal:
 
     def _text(self) -> str:
         """Return what was read, JSON escapes undone: they hide personal data from any pattern."""
-        return _ESCAPE.sub(_plain, self.raw.text[:KEPT_CHARACTERS])
+        return unescaped(self.raw.text[:KEPT_CHARACTERS])
 
     def _cut(self) -> bool:
         return len(self.raw.text) > KEPT_CHARACTERS or self.reason in ("line_too_long", "damaged_file")
+
+
+def unescaped(text: str) -> str:
+    """Undo JSON's escapes in a text that is no JSON."""
+    return _ESCAPE.sub(_plain, text)
 
 
 def _plain(match: re.Match[str]) -> str:

@@ -14,6 +14,7 @@ from flywheel.scripts.command import (
     registry,
     run,
     service,
+    serving,
     verdict,
 )
 
@@ -34,6 +35,7 @@ app.command("submit")(service.submit)
 app.command("schedule")(service.schedule)
 app.command("watch")(service.watch)
 app.command("runs")(service.list_runs)
+app.command("serve-intake")(serving.serve_intake)
 app.add_typer(registry.app, name="registry")
 app.add_typer(verdict.app, name="verdict")
 app.add_typer(gauntlet.app, name="gauntlet")

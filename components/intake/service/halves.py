@@ -1,0 +1,145 @@
+"""The waiting room of inferences: halves whose other half has not come yet, of all pods under one segments' root.
+
+A file per moved segment, and one that collects what is left after each join. Whoever holds the room's lock joins;
+everything here may be repeated, because a joined interaction's id is in the store once.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from flywheel.components.intake.pseudonyms import Pseudonymizer
+from flywheel.components.intake.service import half
+from flywheel.components.intake.service.folders import lock_file, size_of
+from flywheel.components.intake.service.scribe import RUN_ID
+from flywheel.components.intake.service.segment import sync_folder
+from flywheel.components.store.tables import row_id
+
+_FOLDER = ".halves"
+_MISSING = {"request": "response_missing", "response": "request_missing"}
+
+
+@dataclass
+class Joined:
+    """Rows that came out of a join, and what stays."""
+
+    interactions: list[dict[str, Any]] = field(default_factory=list)
+    feedback: list[dict[str, Any]] = field(default_factory=list)
+    quarantine: list[dict[str, Any]] = field(default_factory=list)
+    waiting: list[dict[str, Any]] = field(default_factory=list)
+
+
+class WaitingRoom:
+    """Halves on disk."""
+
+    def __init__(self, root: Path) -> None:
+        self._folder = root / _FOLDER
+        self._folder.mkdir(exist_ok=True)
+
+    def put(self, name: str, halves: Iterable[dict[str, Any]]) -> None:
+        """Make halves durable under a name that is the segment's; a repeated put replaces the file."""
+        lines = [orjson.dumps(one) for one in halves]
+        if lines:
+            self._write(f"{name}.jsonl", lines)
+
+    @contextmanager
+    def locked(self) -> Iterator[bool]:
+        """Yield whether this process may join now."""
+        handle = lock_file(self._folder / "lock")
+        try:
+            yield handle is not None
+        finally:
+            if handle is not None:
+                os.close(handle)
+
+    def files(self) -> list[Path]:
+        """List the files with halves."""
+        return sorted(self._folder.glob("*.jsonl"))
+
+    def load(self, files: Iterable[Path]) -> list[dict[str, Any]]:
+        """Read halves."""
+        return [orjson.loads(line) for path in files for line in path.read_bytes().splitlines()]
+
+    def replace(self, files: Iterable[Path], waiting: list[dict[str, Any]]) -> None:
+        """Put what still waits in place of the files that it came from."""
+        kept = self._folder / "waiting.jsonl"
+        if waiting:
+            self._write(kept.name, [orjson.dumps(one) for one in waiting])
+        elif kept.exists():
+            kept.unlink()
+        for path in files:
+            if path != kept:
+                path.unlink(missing_ok=True)
+
+    def size(self) -> int:
+        """Bytes that wait."""
+        return sum(size_of(path) for path in self.files())
+
+    def _write(self, name: str, lines: list[bytes]) -> None:
+        path = self._folder / name
+        temporary = path.with_suffix(".tmp")
+        with temporary.open("wb") as file:
+            file.write(b"\n".join(lines) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+        sync_folder(self._folder)
+
+
+def join(
+    halves: list[dict[str, Any]], pseudonyms: Pseudonymizer, longest_wait: float, now: datetime | None = None
+) -> Joined:
+    """Pair requests with responses.
+
+    Args:
+        halves: In any order; a half that came twice counts once, one with other content is quarantined.
+        pseudonyms: The store's keyed hash.
+        longest_wait: Seconds after which a lonely half goes to quarantine.
+        now: None for the clock.
+    """
+    moment = now or datetime.now(UTC)
+    result = Joined()
+    pairs: dict[str, dict[str, dict[str, Any]]] = {}
+    for one in sorted(halves, key=lambda one: (one["received"], one["digest"])):
+        first = pairs.setdefault(one["id"], {}).setdefault(one["half"], one)
+        if first["digest"] != one["digest"]:
+            words = f"the {one['half']} of inference {one['id']} came with other content before; the first one stays"
+            result.quarantine.append(quarantined(one, "conflicting_duplicate", words))
+    for identity, pair in pairs.items():
+        if len(pair) == 2:
+            try:
+                asked, said = half.interactions(pair["request"], pair["response"], RUN_ID, pseudonyms)
+            except ValueError as error:
+                result.quarantine += [
+                    quarantined(one, "halves_differ", f"inference {identity}: {error}") for one in pair.values()
+                ]
+                continue
+            result.interactions += asked
+            result.feedback += said
+            continue
+        (one,) = pair.values()
+        if (moment - datetime.fromisoformat(one["received"])).total_seconds() <= longest_wait:
+            result.waiting.append(one)
+            continue
+        words = f"inference {identity}: only its {one['half']} came within {longest_wait:g} s"
+        result.quarantine.append(quarantined(one, _MISSING[one["half"]], words))
+    return result
+
+
+def quarantined(one: dict[str, Any], reason: str, detail: str) -> dict[str, Any]:
+    """Make the quarantine row of a (scrubbed) half."""
+    return {
+        "quarantine_id": row_id("half", one["id"], one["half"], one["digest"]),
+        "run_id": RUN_ID,
+        "source": one["label"],
+        "line": 0,
+        "reason": reason,
+        "detail": detail,
+        "row": orjson.dumps({"half": one}).decode(),
+    }
