@@ -152,3 +152,25 @@ def test_one_rollout_after_the_other(kserve, process, make, served, mode):
     assert again["error"].startswith("RolloutRefusedError: SERVED_ALREADY")
     if mode == "Standard":
         assert kserve.started[name] == [PRODUCTION, CANDIDATE, second, third]
+
+
+def test_knative_rollback_waits_for_production_before_it_lets_go(kserve, process, make, served):
+    """While production's new revision comes up, everything must stay on the old one, not go to the newest ready one."""
+    kserve.start_s = 0.4
+    try:
+        name = make("Knative")
+        ended = process({"service": name, "run_id": "r1", "verdicts": HARMFUL})[0]
+    finally:
+        kserve.start_s = 0.0
+    assert (ended["decision"], ended["error"]) == ("rollback", "")
+    candidate = f"{name}-predictor-00002"
+    shares = []
+    for one in kserve.history[name]:
+        status = one.get("status", {}).get("components", {}).get("predictor", {})
+        newest = status.get("latestCreatedRevision", "")
+        percents = [target["percent"] for target in status.get("traffic", []) if target["revisionName"] == candidate]
+        shares.append((newest, sum(percents)))
+    assert max(percent for _, percent in shares) == 50
+    since_production_came_back = [percent for newest, percent in shares if newest == f"{name}-predictor-00003"]
+    assert len(since_production_came_back) >= 2
+    assert set(since_production_came_back) == {0}
