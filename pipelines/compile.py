@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from flywheel.pipelines import catalogue
+from flywheel.pipelines import catalogue, lean_yaml
 
 COMPILED = Path(__file__).parent / "compiled"
 
@@ -41,6 +41,7 @@ def _compile_here(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in catalogue.PIPELINES:
         compiler.Compiler().compile(catalogue.load(name), str(folder / _file_name(name)))
+        lean_yaml.slim(folder / _file_name(name))
 
 
 def _file_name(name: str) -> str:

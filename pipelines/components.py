@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from flywheel.pipelines.lean_yaml import slim
+
 ROOT = Path(__file__).parents[1] / "components"
 
 
@@ -75,6 +77,7 @@ def _compile_here(root: Path) -> None:
         target = root / room / "compiled" / f"{name}.yaml"
         target.parent.mkdir(parents=True, exist_ok=True)
         compiler.Compiler().compile(component, str(target))
+        slim(target)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ The same function runs on one machine (kfp.local) and is compiled for a cluster.
 
 from kfp import dsl
 
-from flywheel.components.preflight.component import check_inputs
+from flywheel.components.preflight.component import check_inputs, check_surroundings
 from flywheel.components.report.component import write_report
 from flywheel.pipelines.ingest_feedback import ingest_feedback
 from flywheel.pipelines.monitor_model import monitor_model
@@ -39,6 +39,11 @@ def flywheel(
     learning_rate: float = 5e-4,
     batch_size: int = 32,
     verdict_spec: str = "",
+    judge: str = "overlap",
+    judge_url: str = "",
+    judge_model: str = "",
+    judge_key_variable: str = "",
+    human_labels: str = "",
     attack_queries: int = 10,
     attacker_url: str = "",
     attacker_model: str = "",
@@ -83,6 +88,11 @@ def flywheel(
         learning_rate: Peak learning rate of AdamW.
         batch_size: Rows per process and step.
         verdict_spec: YAML file with the pre-registered gauntlet; empty: the packaged one.
+        judge: Judge of open answers (suite `helpfulness`): `overlap`, `likelihood`; `preference` or `score` by an LLM.
+        judge_url: OpenAI-compatible endpoint of the judging LLM; empty: the judge is local.
+        judge_model: Model name at the endpoint, or folder of the local judge.
+        judge_key_variable: Name of the environment variable with the endpoint's key; empty: no key.
+        human_labels: Labels of a random part of the answers (JSON lines), which correct the judge; empty: none.
         attack_queries: Prompts per safety item that the attack may try on each model.
         attacker_url: OpenAI-compatible endpoint of an attacking model; empty: mutations only.
         attacker_model: Name of the attacking model.
@@ -126,7 +136,22 @@ def flywheel(
                 job_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
             )
         )
-        intake = ingest_feedback(logs=logs, store=store, run_id=inputs.output, log_format=log_format)
+        surroundings = step(
+            check_surroundings(
+                store=store,
+                registry=registry,
+                run_id=inputs.output,
+                launcher=launcher,
+                cluster=cluster,
+                driver=driver,
+                service=service,
+                namespace=namespace,
+                prometheus=prometheus,
+            )
+        )
+        intake = ingest_feedback(logs=logs, store=store, run_id=inputs.output, log_format=log_format).after(
+            surroundings
+        )
         retrain = retrain_model(
             production_model=production_model,
             store=store,
@@ -147,6 +172,11 @@ def flywheel(
             learning_rate=learning_rate,
             batch_size=batch_size,
             verdict_spec=verdict_spec,
+            judge=judge,
+            judge_url=judge_url,
+            judge_model=judge_model,
+            judge_key_variable=judge_key_variable,
+            human_labels=human_labels,
             attack_queries=attack_queries,
             attacker_url=attacker_url,
             attacker_model=attacker_model,

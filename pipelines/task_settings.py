@@ -4,6 +4,8 @@ from kfp import dsl, kubernetes
 
 # Kubernetes secret with the key `pseudonym-key`; on one machine the same variable is read from the environment.
 PSEUDONYM_SECRET = "flywheel-pseudonym-key"
+# Optional Kubernetes secret with the keys `judge-key` and `attacker-key`.
+ENDPOINT_SECRET = "flywheel-endpoint-keys"
 # PersistentVolumeClaim of manifests/base, and where the training step and the pods of its TrainJob mount it.
 WORKSPACE_CLAIM = "flywheel-workspace"
 WORKSPACE = "/workspace"
@@ -27,6 +29,15 @@ def step(task: dsl.PipelineTask, cpu: str = "2", memory: str = "4Gi", hours: int
 def with_workspace(task: dsl.PipelineTask) -> dsl.PipelineTask:
     """Mount the volume that a training step shares with the pods of its TrainJob; one machine needs none."""
     return kubernetes.mount_pvc(task, pvc_name=WORKSPACE_CLAIM, mount_path=WORKSPACE)
+
+
+def with_endpoint_keys(task: dsl.PipelineTask) -> dsl.PipelineTask:
+    """Give a task that asks language models the keys of their endpoints, where the namespace has them.
+
+    Name the variable in `judge_key_variable` or `attacker_key_variable`; the key itself is never a parameter.
+    """
+    keys = {"judge-key": "FLYWHEEL_JUDGE_KEY", "attacker-key": "FLYWHEEL_ATTACKER_KEY"}
+    return kubernetes.use_secret_as_env(task, secret_name=ENDPOINT_SECRET, secret_key_to_env=keys, optional=True)
 
 
 def with_pseudonym_key(task: dsl.PipelineTask) -> dsl.PipelineTask:

@@ -7,12 +7,12 @@ from kfp import dsl
 
 from flywheel.components.dataset.component import assemble_dataset
 from flywheel.components.evaluation.attack.component import attack_models
-from flywheel.components.evaluation.component import decide_verdict, evaluate_models
+from flywheel.components.evaluation.component import decide_verdict, evaluate_models, judge_answers
 from flywheel.components.monitoring.component import record_hold
 from flywheel.components.registry.component import register_model
 from flywheel.components.training.component import train_model
 from flywheel.components.validation.component import validate_training_data
-from flywheel.pipelines.task_settings import step, with_workspace
+from flywheel.pipelines.task_settings import step, with_endpoint_keys, with_workspace
 
 
 @dsl.pipeline(name="train-candidate", description="Assemble, check, train, evaluate, judge and register a candidate.")
@@ -36,6 +36,11 @@ def train_candidate(
     learning_rate: float,
     batch_size: int,
     verdict_spec: str,
+    judge: str,
+    judge_url: str,
+    judge_model: str,
+    judge_key_variable: str,
+    human_labels: str,
     attack_queries: int,
     attacker_url: str,
     attacker_model: str,
@@ -98,12 +103,27 @@ def train_candidate(
             memory="16Gi",
             hours=12,
         )
+        judged = step(
+            judge_answers(
+                scores=evaluation.outputs["scores"],
+                evaluation=dataset.outputs["evaluation"],
+                store=store,
+                run_id=run_id,
+                judge=judge,
+                judge_url=judge_url,
+                judge_model=judge_model,
+                judge_key_variable=judge_key_variable,
+                human_labels=human_labels,
+            ),
+            memory="16Gi",
+            hours=12,
+        )
         attack = step(
             attack_models(
                 candidate=training.outputs["model"],
                 production_model=production_model,
                 evaluation=dataset.outputs["evaluation"],
-                scores=evaluation.outputs["scores"],
+                scores=judged.outputs["judged"],
                 store=store,
                 run_id=run_id,
                 queries=attack_queries,
@@ -115,6 +135,8 @@ def train_candidate(
             memory="16Gi",
             hours=12,
         )
+        with_endpoint_keys(judged)
+        with_endpoint_keys(attack)
         verdict = step(decide_verdict(scores=attack.outputs["attacked"], store=store, run_id=run_id, spec=verdict_spec))
         step(
             register_model(

@@ -8,6 +8,7 @@ import yaml
 from flywheel.components import images
 from flywheel.pipelines import catalogue
 from flywheel.pipelines.compile import COMPILED, compile_all, drifted
+from flywheel.pipelines.task_settings import ENDPOINT_SECRET, PSEUDONYM_SECRET
 
 FILES = [COMPILED / f"{name.replace('-', '_')}.yaml" for name in catalogue.PIPELINES]
 IDS = [path.stem for path in FILES]
@@ -30,7 +31,7 @@ def test_two_compiles_are_equal(tmp_path):
     first = [path.read_bytes() for path in compile_all(tmp_path / "a")]
     second = [path.read_bytes() for path in compile_all(tmp_path / "b")]
     assert first == second
-    assert len(first) == 5
+    assert len(first) == len(catalogue.PIPELINES)
 
 
 def test_committed_files_are_up_to_date():
@@ -69,7 +70,7 @@ def test_no_step_is_cached(path):
             if task["componentRef"]["name"] in leaves and "importer" not in name:
                 seen += 1
                 assert not task.get("cachingOptions", {}).get("enableCache"), name
-    assert seen >= 2
+    assert seen >= 1
 
 
 @pytest.mark.parametrize("path", FILES, ids=IDS)
@@ -98,11 +99,18 @@ def test_order_of_the_flywheel():
     nested = {"check-inputs", "ingest-feedback", "retrain-model", "monitor-model"}
     assert nested < set(tasks(body))
     assert tasks(body)["retrain-model"]["dependentTasks"] == ["check-inputs", "ingest-feedback"]
+    assert "check-surroundings" in tasks(body)["ingest-feedback"]["dependentTasks"]
     assert spec["root"]["dag"]["tasks"]["write-report"]["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
 
 
 def test_the_pseudonym_key_is_a_secret_and_only_intake_has_it():
     spec, platform = documents(COMPILED / "flywheel.yaml")
     executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-    assert [name for name, settings in executors.items() if "secretAsEnv" in settings] == ["exec-intake-feedback"]
+    mounted = {
+        name: [one["secretName"] for one in settings.get("secretAsEnv", [])] for name, settings in executors.items()
+    }
+    assert [name for name, secrets in mounted.items() if PSEUDONYM_SECRET in secrets] == ["exec-intake-feedback"]
+    asking = {name for name, secrets in mounted.items() if ENDPOINT_SECRET in secrets}
+    assert asking == {"exec-judge-answers", "exec-attack-models"}
+    assert all(one["optional"] for name in asking for one in executors[name]["secretAsEnv"])
     assert spec["pipelineInfo"]["name"] == "flywheel"
