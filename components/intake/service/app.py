@@ -115,8 +115,8 @@ def _take(parts: Parts, sender: Sender, events: int) -> None:
 
 def _read_feedback(request: Request, body: bytes, sender: Sender) -> list[Sent]:
     try:
-        value = parse_json(body)
         body.decode()
+        value = parse_json(body)
     except UnicodeDecodeError as error:
         return [_bad("feedback", sender, body, "bad_encoding", f"not UTF-8 at byte {error.start}")]
     except ValueError as error:

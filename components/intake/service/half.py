@@ -46,7 +46,7 @@ class HalfDraft:
         return texts
 
     def entry(self, scrubbed: Iterator[str], label: str) -> dict[str, Any]:
-        """Make the waiting half from the scrubbed texts; `label` is its scrubbed origin."""
+        """Make the waiting half from the scrubbed texts; `label` names route and sender."""
         model = next(scrubbed)
         origin = rebuild(self.event.origin, scrubbed)
         items: list[dict[str, Any]] = []

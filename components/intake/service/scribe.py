@@ -6,7 +6,7 @@ A batch of requests is scrubbed in one pass. Nothing leaves this module that hol
 import base64
 import binascii
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from flywheel.components.intake.quarantine import Refusal, unescaped
 from flywheel.components.intake.reading import RawRow, parse_json
 from flywheel.components.intake.records import ReadRecord, Refused, read_record
 from flywheel.components.intake.service import cloud_events, inference_payload
+from flywheel.components.intake.service.cloud_events import InferenceEvent
 from flywheel.components.intake.service.half import HalfDraft
 
 RUN_ID = "serve-intake"
@@ -86,13 +87,15 @@ class Scribe:
             now: Time of reading; None for the clock.
         """
         moment = now or datetime.now(UTC)
-        drafts = [self._draft(one, moment) for one in sent]
+        readings = [self._read(one, moment) for one in sent]
+        safe = self._safe_ids({text for one in readings if isinstance(one, _Reading) for text in one.given_ids()})
+        drafts = [one if isinstance(one, Refusal) else self._draft(one, safe, moment) for one in readings]
         texts: list[str] = []
         groups: list[int] = []
         ends: list[int] = []
         numbers: dict[str, int] = {}
         for number, draft in enumerate(drafts):
-            mine = [*draft.texts(), draft.raw.file]
+            mine = draft.texts()
             # the halves of one inference share their placeholders when they come together
             group = numbers.setdefault(draft.interaction_id, number) if isinstance(draft, HalfDraft) else number
             texts += mine
@@ -101,86 +104,58 @@ class Scribe:
         scrubbed = scrub_texts(texts, groups).texts
         page = Page()
         for draft, start, end in zip(drafts, [0, *ends], ends, strict=False):
-            self._write(page, draft, scrubbed[start:end])
+            self._write(page, draft, iter(scrubbed[start:end]))
         return page
 
-    def _draft(self, sent: Sent, now: datetime) -> Draft | HalfDraft | Refusal:
-        label = f"/v1/{sent.route} {sent.sender}"
-        raw = RawRow(label, 0, sent.size, now, value=sent.value, text=sent.text)
+    def _read(self, sent: Sent, now: datetime) -> "_Reading | Refusal":
+        raw = RawRow(f"/v1/{sent.route} {sent.sender}", 0, sent.size, now, value=sent.value, text=sent.text)
         if sent.reason:
             return Refusal(replace(raw, value=_kept(sent.value)), sent.reason, sent.detail)
         try:
-            return self._half(raw, sent.value or {}, now) if sent.route == "events" else self._feedback(raw, now)
+            if sent.route == "feedback":
+                return _Reading(raw, _feedback(sent.value or {}, now))
+            return _Reading(raw, None, *_inference(sent.value or {}, now))
         except Refused as refused:
             kept = _kept(sent.value) if sent.route == "events" else sent.value
             return Refusal(replace(raw, value=kept), refused.reason, refused.detail)
 
-    def _feedback(self, raw: RawRow, now: datetime) -> Draft:
-        value = raw.value
-        if value is None:
-            raise Refused("not_json", "feedback is a JSON object")
-        assumed = all(value.get(name) is None for name in ("timestamp", "time", "created_at", "created"))
-        paired = isinstance(value.get("request"), dict) or "choices" in value
-        given = value | {"timestamp": now.isoformat()} if assumed else value
-        if not paired and value.get("source") is None:
-            given = given | {"source": "api"}
-        read = read_record(given, "openai" if paired else "feedback", now, now)
-        read = replace(read, time_assumed=assumed)
-        return make_draft(raw, read, self._safe_ids(_given_ids(read)), self._pseudonyms)
-
-    def _half(self, raw: RawRow, event: dict[str, Any], now: datetime) -> HalfDraft:
-        try:
-            read = cloud_events.read(event)
-        except cloud_events.EventError as error:
-            raise Refused("invalid_event", str(error)) from error
-        wrong = timestamps.problem(read.moment, now) if read.moment else None
-        if wrong is not None:
-            raise Refused(*wrong)
-        if isinstance(read.data, dict) and not flat_record.consent(read.data):
-            raise Refused("no_consent", "the user did not agree to the use of this inference; nothing of it is kept")
-        payload: inference_payload.Request | inference_payload.Response
-        try:
-            if read.half == "request":
-                payload = inference_payload.request(read.data, read.metadata)
-            else:
-                payload = inference_payload.response(read.data)
-        except ValueError as error:
-            raise Refused("unknown_payload", str(error)) from error
-        conversation = payload.conversation if isinstance(payload, inference_payload.Request) else ""
-        safe = self._safe_ids([text for text in (read.identity, conversation) if text])
-        interaction_id = safe[read.identity]
-        subject = ""
+    def _draft(self, reading: "_Reading", safe: dict[str, str], now: datetime) -> Draft | HalfDraft:
+        raw, event, payload = reading.raw, reading.event, reading.payload
+        if reading.record is not None:
+            return make_draft(raw, reading.record, safe, self._pseudonyms)
+        assert event is not None
+        assert payload is not None
+        interaction_id, conversation_id, subject = safe[event.identity], "", ""
         if isinstance(payload, inference_payload.Request):
-            talk = safe[conversation] if conversation else interaction_id
-            person = f"user:{payload.user}" if payload.user else f"conversation:{talk}"
+            conversation_id = safe.get(payload.conversation, "")
+            person = f"user:{payload.user}" if payload.user else f"conversation:{conversation_id or interaction_id}"
             subject = self._pseudonyms.of("subject", person)
-        content = repr((read.half, payload)).encode("utf-8", "surrogatepass")
+        content = repr((event.half, payload)).encode("utf-8", "surrogatepass")
         digest = self._pseudonyms.of("half", content)
-        return HalfDraft(raw, read, payload, interaction_id, safe.get(conversation, ""), subject, digest, now)
+        return HalfDraft(raw, event, payload, interaction_id, conversation_id, subject, digest, now)
 
-    def _safe_ids(self, given: list[str]) -> dict[str, str]:
+    def _safe_ids(self, given: set[str]) -> dict[str, str]:
         """Keep given ids; one that looks like personal data (an address as id) becomes a pseudonym."""
-        clean = scrub_texts(given).texts
+        ordered = sorted(given)
         return {
-            text: text if text == safe else self._pseudonyms.of("given id", text)
-            for text, safe in zip(given, clean, strict=True)
+            text: text if text == clean else self._pseudonyms.of("given id", text)
+            for text, clean in zip(ordered, scrub_texts(ordered).texts, strict=True)
         }
 
-    def _write(self, page: Page, draft: Draft | HalfDraft | Refusal, scrubbed: list[str]) -> None:
-        parts, label = iter(scrubbed[:-1]), scrubbed[-1]
+    def _write(self, page: Page, draft: Draft | HalfDraft | Refusal, scrubbed: Iterator[str]) -> None:
         if isinstance(draft, HalfDraft):
-            page.entries.append(_line({"half": draft.entry(parts, label)}))
+            page.entries.append(_line({"half": draft.entry(scrubbed, draft.raw.file)}))
             page.answers.append(Written("accepted", draft.interaction_id))
             return
         if isinstance(draft, Refusal):
-            row = draft.row(RUN_ID, parts, self._pseudonyms)
+            row = draft.row(RUN_ID, scrubbed, self._pseudonyms)
             page.reasons[draft.reason] += 1
             page.entries.append(_line({"quarantine": [row]}))
             page.answers.append(
                 Written("quarantined", quarantine=row["quarantine_id"], reason=draft.reason, detail=row["detail"])
             )
             return
-        rows = draft.rows(RUN_ID, parts, label)
+        rows = draft.rows(RUN_ID, scrubbed, draft.raw.file)
         page.entries.append(
             _line({"interactions": [rows.interaction] if rows.interaction else [], "feedback": rows.feedback})
         )
@@ -188,8 +163,51 @@ class Scribe:
         page.answers.append(Written("accepted", draft.interaction_id, ids))
 
 
-def _given_ids(read: ReadRecord) -> list[str]:
-    return [text for text in (read.record.interaction, read.record.conversation) if text]
+@dataclass(frozen=True)
+class _Reading:
+    """A good event, read: a feedback record, or one half of an inference."""
+
+    raw: RawRow
+    record: ReadRecord | None
+    event: InferenceEvent | None = None
+    payload: inference_payload.Request | inference_payload.Response | None = None
+
+    def given_ids(self) -> list[str]:
+        """Return the ids that the sender gave."""
+        if self.record is not None:
+            return [text for text in (self.record.record.interaction, self.record.record.conversation) if text]
+        talk = self.payload.conversation if isinstance(self.payload, inference_payload.Request) else ""
+        return [text for text in (self.event.identity if self.event else "", talk) if text]
+
+
+def _feedback(value: dict[str, Any], now: datetime) -> ReadRecord:
+    assumed = all(value.get(name) is None for name in ("timestamp", "time", "created_at", "created"))
+    paired = isinstance(value.get("request"), dict) or "choices" in value
+    given = value | {"timestamp": now.isoformat()} if assumed else value
+    if not paired and value.get("source") is None:
+        given = given | {"source": "api"}
+    read = read_record(given, "openai" if paired else "feedback", now, now)
+    return replace(read, time_assumed=True) if assumed else read
+
+
+def _inference(
+    value: dict[str, Any], now: datetime
+) -> tuple[InferenceEvent, inference_payload.Request | inference_payload.Response]:
+    try:
+        event = cloud_events.read(value)
+    except cloud_events.EventError as error:
+        raise Refused("invalid_event", str(error)) from error
+    wrong = timestamps.problem(event.moment, now) if event.moment else None
+    if wrong is not None:
+        raise Refused(*wrong)
+    if isinstance(event.data, dict) and not flat_record.consent(event.data):
+        raise Refused("no_consent", "the user did not agree to the use of this inference; nothing of it is kept")
+    try:
+        if event.half == "request":
+            return event, inference_payload.request(event.data, event.metadata)
+        return event, inference_payload.response(event.data)
+    except ValueError as error:
+        raise Refused("unknown_payload", str(error)) from error
 
 
 def _kept(value: dict[str, Any] | None) -> dict[str, Any] | None:
