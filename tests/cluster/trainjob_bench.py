@@ -186,7 +186,9 @@ class Runner:
         return manifest.job_name(self.job(), manifest.with_image(fingerprint, self.runtime_image))
 
     def settings(self, **options) -> dict:
-        return {"workspace": str(self.workspace), "memory": "1Gi", "cpu": "1", **options}
+        # bounded, so that a launcher that waits in vain fails its test and not the whole suite
+        bounds = {"queue_seconds": 25, "timeout_seconds": 60}
+        return {"workspace": str(self.workspace), "memory": "1Gi", "cpu": "1", **bounds, **options}
 
     def wait(self, condition, seconds=30):
         deadline = time.monotonic() + seconds
