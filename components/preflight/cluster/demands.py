@@ -16,30 +16,23 @@ from flywheel.components.cluster.errors import AccessDeniedError, ClusterError, 
 from flywheel.components.cluster.resources import (
     EVENTS,
     INFERENCE_SERVICES,
-    LEASES,
     LOCAL_QUEUES,
     PODS,
     TRAIN_JOBS,
     TRAINING_RUNTIMES,
     Resource,
 )
+from flywheel.components.deployment.cluster import canary
 from flywheel.components.preflight.findings import Finding
+from flywheel.components.training.cluster import launcher
 from flywheel.components.training.cluster.settings import TrainingCluster
 
 CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 QUOTAS = Resource("", "v1", "resourcequotas", "ResourceQuota")
 SECRETS = Resource("", "v1", "secrets", "Secret")
 
-LAUNCHER = (
-    *(Right(verb, TRAIN_JOBS) for verb in ("create", "get", "list", "watch", "patch", "delete")),
-    *(Right(verb, PODS) for verb in ("get", "list", "watch")),
-    Right("get", PODS, "log"),
-    Right("list", EVENTS),
-)
-DEPLOYER = (
-    *(Right(verb, INFERENCE_SERVICES) for verb in ("get", "list", "watch", "patch")),
-    *(Right(verb, LEASES) for verb in ("get", "create", "update", "patch")),
-)
+FOLLOWING = (Right("list", PODS), Right("get", PODS, "log"), Right("list", EVENTS))
+"""What the launcher can do without, but then it cannot say why a job failed."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +63,11 @@ def look(cluster: Cluster, wanted: Wanted) -> list[Finding]:
     found: list[Finding] = []
     if wanted.training is not None:
         found += _kinds(cluster, [TRAIN_JOBS, TRAINING_RUNTIMES, *([LOCAL_QUEUES] if wanted.training.queue else [])])
-        found += _rights(cluster, LAUNCHER, "flywheel-launcher")
+        found += _rights(cluster, (*launcher.RIGHTS, *FOLLOWING), "flywheel-launcher")
         found += list(_training(cluster, wanted.training))
     if wanted.service:
         found += _kinds(cluster, [INFERENCE_SERVICES])
-        found += _rights(cluster, DEPLOYER, "flywheel-deployer")
+        found += _rights(cluster, canary.RIGHTS, "flywheel-deployer")
         found.append(
             _object(cluster, INFERENCE_SERVICES, wanted.service, "create the InferenceService with production", _ready)
         )
