@@ -103,7 +103,8 @@ def interactions(
         interaction_id = f"{request['id']}.{index}" if several else request["id"]
         content = pseudonyms.of("content", f"{request['digest']} {response['digest']} {index}")
         questions = [message["content"] for message in question["messages"] if message["role"] == "user"]
-        intake = {"file": request["label"], "line": 0, "format": "kserve-logger", "content": content}
+        intake: dict[str, Any] = {"file": request["label"], "line": 0, "format": "kserve-logger", "content": content}
+        intake["halves"] = [request["digest"], response["digest"]]
         attributes = {
             "inference": request["origin"],
             **({"request": question["extra"]} if question["extra"] else {}),

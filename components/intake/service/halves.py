@@ -22,17 +22,17 @@ from flywheel.components.intake.service.segment import sync_folder
 from flywheel.components.store.tables import row_id
 
 _FOLDER = ".halves"
-_MISSING = {"request": "response_missing", "response": "request_missing"}
 
 
 @dataclass
 class Joined:
-    """Rows that came out of a join, and what stays."""
+    """Rows that came out of a join, halves that stay, and halves that stayed too long."""
 
     interactions: list[dict[str, Any]] = field(default_factory=list)
     feedback: list[dict[str, Any]] = field(default_factory=list)
     quarantine: list[dict[str, Any]] = field(default_factory=list)
     waiting: list[dict[str, Any]] = field(default_factory=list)
+    overdue: list[dict[str, Any]] = field(default_factory=list)
 
 
 class WaitingRoom:
@@ -100,7 +100,7 @@ def join(
     Args:
         halves: In any order; a half that came twice counts once, one with other content is quarantined.
         pseudonyms: The store's keyed hash.
-        longest_wait: Seconds after which a lonely half goes to quarantine.
+        longest_wait: Seconds after which a lonely half is overdue.
         now: None for the clock.
     """
     moment = now or datetime.now(UTC)
@@ -124,11 +124,8 @@ def join(
             result.feedback += said
             continue
         (one,) = pair.values()
-        if (moment - datetime.fromisoformat(one["received"])).total_seconds() <= longest_wait:
-            result.waiting.append(one)
-            continue
-        words = f"inference {identity}: only its {one['half']} came within {longest_wait:g} s"
-        result.quarantine.append(quarantined(one, _MISSING[one["half"]], words))
+        waited = (moment - datetime.fromisoformat(one["received"])).total_seconds()
+        (result.waiting if waited <= longest_wait else result.overdue).append(one)
     return result
 
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from flywheel.components.contracts.tables import TableName
 from flywheel.components.intake import pseudonyms
-from flywheel.components.intake.service import folders, halves, segment
+from flywheel.components.intake.service import folders, halves, overdue, segment
 from flywheel.components.intake.service.scribe import RUN_ID
 from flywheel.components.store import delta_table
 from flywheel.components.store.tables import ID_COLUMN, SCHEMAS, row_id
@@ -139,6 +139,7 @@ class Mover:
             if not files:
                 return
             joined = halves.join(self._room.load(files), self._pseudonyms, self._join_seconds)
+            overdue.settle(self._store, joined.overdue, self._pseudonyms, self._join_seconds, joined)
             rows: dict[TableName, list[dict[str, Any]]] = {
                 "interactions": joined.interactions,
                 "feedback": joined.feedback,

@@ -128,6 +128,6 @@ def event(half, identity="inf-1", data=None, **more):
     }
 
 
-@pytest.fixture(name="event")
+@pytest.fixture(name="event", scope="session")
 def event_fixture():
     return event

@@ -130,7 +130,7 @@ def test_folder_of_a_living_process_is_left_alone(start):
     assert other.stop() == 0
     assert [row["interaction_id"] for row in other.rows("feedback")] == ["j"]
     assert one.stop() == 0
-    assert [row["interaction_id"] for row in one.rows("feedback")] == ["i", "j"]
+    assert {row["interaction_id"] for row in one.rows("feedback")} == {"i", "j"}
 
 
 @pytest.mark.slow
@@ -173,7 +173,7 @@ def test_store_that_is_away_and_comes_back(start):
     again = start("--move-seconds", "0.1")
     again.until(lambda: again.metric("flywheel_intake_moved_rows_total", table="feedback") == 1)
     assert again.stop() == 0
-    assert [row["interaction_id"] for row in again.rows("feedback")] == ["a", "b"]
+    assert {row["interaction_id"] for row in again.rows("feedback")} == {"a", "b"}
 
 
 def test_segment_survives_what_disks_do(tmp_path):
