@@ -80,3 +80,9 @@ def test_every_listed_benchmark_can_run() -> None:
         assert callable(getattr(import_module(f"{benchmarks.__name__}.{name}"), "main", None)), name
     listed = CliRunner().invoke(app, ["bench"])
     assert all(name in listed.output for name in names) and "decision_worlds" not in listed.output
+
+
+def test_the_docs_hold_every_part_and_no_missed_goal() -> None:
+    text = decisions.DOCS.read_text(encoding="utf-8")
+    assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == list(decisions.TITLES.values())
+    assert "**NO**" not in text
