@@ -18,6 +18,7 @@ from flywheel.components.contracts.tables import FeedbackSnapshot
 from flywheel.components.intake import pseudonyms, sources
 from flywheel.components.intake.draft import Draft, make_draft
 from flywheel.components.intake.errors import IntakeError
+from flywheel.components.intake.given_ids import safe_ids
 from flywheel.components.intake.lines import DEFAULT_MAX_LINE_BYTES
 from flywheel.components.intake.privacy.scrub import scrub_texts
 from flywheel.components.intake.quarantine import Refusal
@@ -206,21 +207,13 @@ class _Writer:
                     detail += self._id_words(raw.value)
                 refusals.append(Refusal(raw, refused.reason, detail))
         given = {text for _, read in good for text in (read.record.interaction, read.record.conversation) if text}
-        safe = self._safe_ids(sorted(given))
+        safe = safe_ids(given, self._pseudonyms)
         return [make_draft(raw, read, safe, self._pseudonyms) for raw, read in good], refusals
 
     def _id_words(self, value: dict[str, Any]) -> str:
         names = ("interaction", "interaction_id", "id")
         given = next((value[name] for name in names if isinstance(value.get(name), str | int)), None)
-        return "" if given is None else f"; interaction {self._safe_ids([str(given)])[str(given)]}"
-
-    def _safe_ids(self, given: list[str]) -> dict[str, str]:
-        """Keep given ids; one that looks like personal data (an address as id) becomes a pseudonym."""
-        scrubbed = scrub_texts(given).texts
-        return {
-            text: text if text == clean else self._pseudonyms.of("given id", text)
-            for text, clean in zip(given, scrubbed, strict=True)
-        }
+        return "" if given is None else f"; interaction {safe_ids([str(given)], self._pseudonyms)[str(given)]}"
 
     def _there(self, table: Literal["interactions", "feedback"], ids: Iterable[str]) -> dict[str, "_Written"]:
         found = delta_table.lookup(

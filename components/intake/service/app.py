@@ -13,6 +13,7 @@ from flywheel.components import images
 from flywheel.components.intake.reading import parse_json
 from flywheel.components.intake.service import cloud_events, documents
 from flywheel.components.intake.service.authentication import Sender
+from flywheel.components.intake.service.direct_routes import DirectRoutes
 from flywheel.components.intake.service.parts import Parts
 from flywheel.components.intake.service.refusals import Denied
 from flywheel.components.intake.service.scribe import Sent, Written
@@ -55,6 +56,8 @@ def make_app(parts: Parts) -> FastAPI:
     async def feedback(request: Request) -> Response:
         """Take on feedback, one object or an array."""
         return await _answered(parts, "feedback", request, _read_feedback)
+
+    app.add_middleware(DirectRoutes, handlers={"/v1/events": events, "/v1/feedback": feedback})
 
     @app.get("/healthz", summary="Whether the process works")
     async def healthz() -> Response:

@@ -27,6 +27,7 @@ from flywheel.components.store.tables import ID_COLUMN, SCHEMAS, row_id
 
 _TABLES: tuple[TableName, ...] = ("interactions", "feedback", "quarantine")
 _BATCH_BYTES = 8 << 20  # of segments in one append
+_NICE = 10  # answering senders comes first
 
 
 @dataclass
@@ -187,6 +188,7 @@ def main(arguments: list[str]) -> int:
         arguments: Segments' root, own folder, store, seconds that halves wait.
     """
     root, own, store, join_seconds = arguments
+    os.nice(_NICE)
     mover = Mover(Path(root), Path(own), store, float(join_seconds))
     orders = _orders()
     for order in orders:

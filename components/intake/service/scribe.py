@@ -15,6 +15,7 @@ import orjson
 
 from flywheel.components.intake import flat_record, timestamps
 from flywheel.components.intake.draft import Draft, make_draft
+from flywheel.components.intake.given_ids import safe_ids
 from flywheel.components.intake.privacy.scrub import scrub_texts
 from flywheel.components.intake.pseudonyms import Pseudonymizer
 from flywheel.components.intake.quarantine import Refusal, unescaped
@@ -88,7 +89,8 @@ class Scribe:
         """
         moment = now or datetime.now(UTC)
         readings = [self._read(one, moment) for one in sent]
-        safe = self._safe_ids({text for one in readings if isinstance(one, _Reading) for text in one.given_ids()})
+        given = [text for one in readings if isinstance(one, _Reading) for text in one.given_ids()]
+        safe = safe_ids(given, self._pseudonyms)
         drafts = [one if isinstance(one, Refusal) else self._draft(one, safe, moment) for one in readings]
         texts: list[str] = []
         groups: list[int] = []
@@ -133,14 +135,6 @@ class Scribe:
         content = repr((event.half, payload)).encode("utf-8", "surrogatepass")
         digest = self._pseudonyms.of("half", content)
         return HalfDraft(raw, event, payload, interaction_id, conversation_id, subject, digest, now)
-
-    def _safe_ids(self, given: set[str]) -> dict[str, str]:
-        """Keep given ids; one that looks like personal data (an address as id) becomes a pseudonym."""
-        ordered = sorted(given)
-        return {
-            text: text if text == clean else self._pseudonyms.of("given id", text)
-            for text, clean in zip(ordered, scrub_texts(ordered).texts, strict=True)
-        }
 
     def _write(self, page: Page, draft: Draft | HalfDraft | Refusal, scrubbed: Iterator[str]) -> None:
         if isinstance(draft, HalfDraft):
