@@ -1,0 +1,1 @@
+"""Load on the intake service: the process under test, senders, wrk."""
