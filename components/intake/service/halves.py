@@ -22,6 +22,9 @@ from flywheel.components.intake.service.segment import sync_folder
 from flywheel.components.store.tables import row_id
 
 _FOLDER = ".halves"
+_LEFT = "waiting.jsonl"
+_PORTION_BYTES = 16 << 20  # of new files in one join
+_WAITING_BYTES = 32 << 20  # beyond it those that wait longest are overdue at once; they can still be joined
 
 
 @dataclass
@@ -59,16 +62,32 @@ class WaitingRoom:
                 os.close(handle)
 
     def files(self) -> list[Path]:
-        """List the files with halves."""
-        return sorted(self._folder.glob("*.jsonl"))
+        """List the files with halves; first the one that collects what is left."""
+        return sorted(self._folder.glob("*.jsonl"), key=lambda path: (path.name != _LEFT, path.name))
+
+    def portions(self) -> Iterator[list[Path]]:
+        """Yield files to be joined together, in bounded memory: what is left of earlier joins, and some new ones."""
+        left = self._folder / _LEFT
+        portion: list[Path] = []
+        size = 0
+        for path in self.files():
+            if path == left:
+                continue
+            portion.append(path)
+            size += size_of(path)
+            if size >= _PORTION_BYTES:
+                yield [left, *portion]
+                portion, size = [], 0
+        if portion or left.exists():
+            yield [left, *portion]
 
     def load(self, files: Iterable[Path]) -> list[dict[str, Any]]:
         """Read halves."""
-        return [orjson.loads(line) for path in files for line in path.read_bytes().splitlines()]
+        return [orjson.loads(line) for path in files if path.exists() for line in path.read_bytes().splitlines()]
 
     def replace(self, files: Iterable[Path], waiting: list[dict[str, Any]]) -> None:
         """Put what still waits in place of the files that it came from."""
-        kept = self._folder / "waiting.jsonl"
+        kept = self._folder / _LEFT
         if waiting:
             self._write(kept.name, [orjson.dumps(one) for one in waiting])
         elif kept.exists():
@@ -93,7 +112,11 @@ class WaitingRoom:
 
 
 def join(
-    halves: list[dict[str, Any]], pseudonyms: Pseudonymizer, longest_wait: float, now: datetime | None = None
+    halves: list[dict[str, Any]],
+    pseudonyms: Pseudonymizer,
+    longest_wait: float,
+    now: datetime | None = None,
+    most_bytes: int = _WAITING_BYTES,
 ) -> Joined:
     """Pair requests with responses.
 
@@ -102,6 +125,7 @@ def join(
         pseudonyms: The store's keyed hash.
         longest_wait: Seconds after which a lonely half is overdue.
         now: None for the clock.
+        most_bytes: Bytes of halves that may wait; of more, the oldest are overdue.
     """
     moment = now or datetime.now(UTC)
     result = Joined()
@@ -126,7 +150,20 @@ def join(
         (one,) = pair.values()
         waited = (moment - datetime.fromisoformat(one["received"])).total_seconds()
         (result.waiting if waited <= longest_wait else result.overdue).append(one)
+    _bound(result, most_bytes)
     return result
+
+
+def _bound(result: Joined, most_bytes: int) -> None:
+    room, kept = most_bytes, 0
+    result.waiting.sort(key=lambda one: (one["received"], one["id"]), reverse=True)
+    for one in result.waiting:
+        room -= len(orjson.dumps(one))
+        if room < 0:
+            break
+        kept += 1
+    result.overdue += result.waiting[kept:]
+    del result.waiting[kept:]
 
 
 def quarantined(one: dict[str, Any], reason: str, detail: str) -> dict[str, Any]:

@@ -136,20 +136,18 @@ class Mover:
 
     def _join(self, report: MoveReport) -> None:
         with self._room.locked() as mine:
-            files = self._room.files() if mine else []
-            if not files:
-                return
-            joined = halves.join(self._room.load(files), self._pseudonyms, self._join_seconds)
-            overdue.settle(self._store, joined.overdue, self._pseudonyms, self._join_seconds, joined)
-            rows: dict[TableName, list[dict[str, Any]]] = {
-                "interactions": joined.interactions,
-                "feedback": joined.feedback,
-                "quarantine": joined.quarantine,
-            }
-            report.quarantined.update(row["reason"] for row in joined.quarantine)
-            name = row_id(*(row["interaction_id"] for row in joined.interactions))
-            self._append(rows, f"serve-join-{name}", report)
-            self._room.replace(files, joined.waiting)
+            for files in self._room.portions() if mine else ():
+                joined = halves.join(self._room.load(files), self._pseudonyms, self._join_seconds)
+                overdue.settle(self._store, joined.overdue, self._pseudonyms, self._join_seconds, joined)
+                rows: dict[TableName, list[dict[str, Any]]] = {
+                    "interactions": joined.interactions,
+                    "feedback": joined.feedback,
+                    "quarantine": joined.quarantine,
+                }
+                report.quarantined.update(row["reason"] for row in joined.quarantine)
+                name = row_id(*(row["interaction_id"] for row in joined.interactions))
+                self._append(rows, f"serve-join-{name}", report)
+                self._room.replace(files, joined.waiting)
 
 
 def _batches(paths: list[Path]) -> Iterator[list[Path]]:

@@ -117,6 +117,32 @@ def test_killed_between_append_and_tidying_nothing_is_doubled(mover, event, monk
     assert mover().moved == {}  # nothing waits any more
 
 
+def test_room_is_bounded_and_what_does_not_fit_can_still_be_joined(mover, event, monkeypatch):
+    sent = [entries(event("request", f"i{number}"), at=NOW + timedelta(seconds=number))[0] for number in range(10)]
+    size = len(orjson.dumps(sent[0]))
+    joined = halves.join(sent, PSEUDONYMS, 3600, NOW, most_bytes=4 * size + 50)
+    assert [one["id"] for one in joined.waiting] == ["i9", "i8", "i7", "i6"]
+    assert {one["id"] for one in joined.overdue} == {f"i{number}" for number in range(6)}
+    monkeypatch.setattr(halves, "_PORTION_BYTES", size)  # a file at a time
+    for one in sent:
+        mover(one)
+    mover(*(entries(event("response", f"i{number}"))[0] for number in range(10)))
+    assert {row["interaction_id"] for row in table(mover.store, "interactions")} == {f"i{n}" for n in range(10)}
+
+
+def test_portions_hold_every_file_once(tmp_path, monkeypatch):
+    room = halves.WaitingRoom(tmp_path)
+    for number in range(7):
+        room.put(f"s{number}", [{"n": number, "text": "x" * 100}])
+    room.put("waiting", [{"n": -1}])
+    monkeypatch.setattr(halves, "_PORTION_BYTES", 250)
+    portions = list(room.portions())
+    assert len(portions) == 3
+    assert all(portion[0].name == "waiting.jsonl" for portion in portions)
+    names = [path.name for portion in portions for path in portion[1:]]
+    assert sorted(names) == [f"s{number}.jsonl" for number in range(7)]
+
+
 def test_waiting_is_counted_from_the_arrival(event):
     early, late = entries(event("request", "a"), at=NOW - timedelta(hours=2)) + entries(event("request", "b"))
     joined = halves.join([early, late], PSEUDONYMS, 3600, NOW)
