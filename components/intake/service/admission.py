@@ -1,11 +1,14 @@
 """Back-pressure: a request is taken on only when there is room for it in memory and on disk."""
 
+import asyncio
 from collections.abc import Callable
 
 from starlette.requests import ClientDisconnect, Request
 
 from flywheel.components.intake.service.refusals import Denied, throttled
 from flywheel.components.intake.service.settings import Limits
+
+_BODY_SECONDS = 20.0  # a body that dribbles in holds room that others need
 
 
 class Admission:
@@ -49,14 +52,18 @@ class Admission:
         pieces: list[bytes] = []
         size = 0
         try:
-            async for piece in request.stream():
-                size += len(piece)
-                self._held += len(piece)
-                if size > self._limits.body_bytes:
-                    raise self._too_large()
-                if self._held > 2 * self._limits.queue_bytes:
-                    raise throttled("queue_full", "too many requests are being read")
-                pieces.append(piece)
+            async with asyncio.timeout(_BODY_SECONDS):
+                async for piece in request.stream():
+                    size += len(piece)
+                    self._held += len(piece)
+                    if size > self._limits.body_bytes:
+                        raise self._too_large()
+                    if self._held > 2 * self._limits.queue_bytes:
+                        raise throttled("queue_full", "too many requests are being read")
+                    pieces.append(piece)
+        except TimeoutError as error:
+            self._held -= size
+            raise Denied(408, "too_slow", f"the body was not whole within {_BODY_SECONDS:g} seconds") from error
         except ClientDisconnect as error:
             self._held -= size
             raise Denied(400, "disconnected", "the sender hung up before the body was whole") from error

@@ -60,6 +60,7 @@ _WORDS = {
     400: "Not JSON, or no CloudEvent; a readable remainder is in quarantine",
     401: "No key or token, or not a valid one",
     403: "The key does not open this route",
+    408: "The body did not come whole within 20 seconds",
     413: "Body or batch too large",
     415: "The body is compressed",
     422: "Nothing of it can be used; it is in quarantine, scrubbed, and `detail` says what is wrong",

@@ -41,6 +41,7 @@ class Parts:
         self.commit = GroupCommit(scribe, writer, settings.limits, self.metrics)
         self.mover = MoverProcess(self._folder, settings.store, settings.join_seconds, self.metrics)
         self.admission = Admission(settings.limits, lambda: self.commit.queued, lambda: self.mover.unmoved)
+        self._halt = asyncio.Event()
         self._committing: asyncio.Task[None] | None = None
         self._moving: asyncio.Task[None] | None = None
         self._measuring: asyncio.Task[None] | None = None
@@ -74,29 +75,30 @@ class Parts:
         self.commit.close()
         if self._committing is not None:
             await self._committing
-        for task in (self._moving, self._measuring):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
         await self.commit.seal()
+        self._halt.set()
         try:
-            await asyncio.wait_for(self.mover.sweep(), self.settings.stop_seconds)
-            await self.mover.stop()
+            async with asyncio.timeout(self.settings.stop_seconds):
+                if self._moving is not None:
+                    await self._moving  # ends after a sweep that it has begun
+                await self.mover.sweep()
+                await self.mover.stop()
         except TimeoutError:
             await self.mover.kill()
+        if self._measuring is not None:
+            self._measuring.cancel()
         self.measure()
         print(f"serve-intake: stopped; {self.mover.unmoved} bytes not moved yet", flush=True)
         self._folder.release(remove=True)
 
     async def _move(self) -> None:
-        while True:
+        while not self._halt.is_set():
             began = time.monotonic()
             await self.commit.seal()
             await self.mover.sweep()
             took = time.monotonic() - began
-            # a store that has become slow is not asked without a pause
-            await asyncio.sleep(max(self.settings.move_seconds - took, took, 0.05))
+            with contextlib.suppress(TimeoutError):  # a store that has become slow is not asked without a pause
+                await asyncio.wait_for(self._halt.wait(), max(self.settings.move_seconds - took, took, 0.05))
 
     async def _measure(self) -> None:
         while True:

@@ -14,6 +14,7 @@ from flywheel.components.intake.service.parts import Parts
 from flywheel.components.intake.service.settings import Settings
 
 _SWITCH_SECONDS = 0.001  # so that the event loop does not wait long for the scribe's thread
+_CONNECTIONS = 4096  # each may hold 64 KiB before its request is even looked at
 _DRAIN_SECONDS = 10  # for requests that are being answered when the service stops
 
 
@@ -58,6 +59,7 @@ def serve(settings: Settings) -> int:
         timeout_graceful_shutdown=_DRAIN_SECONDS,
         server_header=False,
         backlog=1024,
+        limit_concurrency=_CONNECTIONS,
     )
     server = _Server(config)
     print(f"serve-intake: http://{settings.host}:{settings.port} into {settings.store}", flush=True)

@@ -4,6 +4,7 @@ import ipaddress
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from flywheel.components.intake.errors import IntakeError
 
@@ -67,7 +68,8 @@ class Settings:
             )
         if issuer and not audience:
             raise IntakeError(f"{ISSUER_VARIABLE} is set and {AUDIENCE_VARIABLE} is not; tokens need an audience")
-        if issuer and not issuer.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        where = urlsplit(issuer)
+        if issuer and not (where.scheme == "https" or (where.scheme == "http" and _loopback(where.hostname or ""))):
             raise IntakeError(f"{ISSUER_VARIABLE}: the issuer must be an https:// address, got {issuer}")
         return cls(
             Path(segments), store, host, port, keys_file, issuer, audience, no_auth, **more  # type: ignore[arg-type]

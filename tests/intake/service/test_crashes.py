@@ -100,6 +100,26 @@ def test_kill_at_random_moments_loses_and_doubles_nothing(start, event):
 
 
 @pytest.mark.slow
+def test_sigterm_under_load_moves_everything_and_ends_with_0(start, event):
+    service = start("--move-seconds", "0.05")
+    senders = [Sender(f"t{number}", lambda: service, event) for number in range(3)]
+    for sender in senders:
+        sender.start()
+    time.sleep(2)
+    assert service.stop() == 0
+    for sender in senders:
+        sender.over.set()
+        sender.join(60)
+    # a half whose other half was refused by then may wait
+    assert [path for path in service.files() if ".halves" not in path.parts] == []
+    assert "stopped; 0 bytes not moved yet" in service.log.read_text()
+    feedback, inferences = (set().union(*(getattr(s, name) for s in senders)) for name in ("feedback", "inferences"))
+    assert len(feedback) > 10
+    assert feedback <= counted(service.store, "feedback", "feedback_id").keys()
+    assert inferences <= counted(service.store, "interactions", "interaction_id").keys()
+
+
+@pytest.mark.slow
 def test_folder_of_a_dead_process_is_adopted_and_its_torn_end_cut(start):
     dead = start("--move-seconds", "600")
     acknowledged = set()

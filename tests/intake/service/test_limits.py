@@ -1,5 +1,6 @@
 """Back-pressure instead of growth."""
 
+import asyncio
 import http.client
 import json
 import socket
@@ -7,9 +8,12 @@ import threading
 
 import psutil
 import pytest
+from starlette.requests import Request
 
+from flywheel.components.intake.service import admission
 from flywheel.components.intake.service.rate_limit import RateLimiter
 from flywheel.components.intake.service.refusals import Denied
+from flywheel.components.intake.service.settings import Limits
 
 
 def test_token_bucket_refills_and_says_when_to_come_back():
@@ -38,6 +42,41 @@ def test_long_run_rate_is_the_limit():
             continue
         passed += 1
     assert 700 <= passed <= 708
+
+
+def test_body_that_dribbles_in_gives_its_room_back(monkeypatch):
+    monkeypatch.setattr(admission, "_BODY_SECONDS", 0.05)
+    door = admission.Admission(Limits(), lambda: 0, lambda: 0)
+    pieces = [{"type": "http.request", "body": b"x" * 1000, "more_body": True}]
+
+    async def receive():
+        if pieces:
+            return pieces.pop()
+        await asyncio.sleep(60)
+
+    async def read():
+        await door.body(Request({"type": "http", "method": "POST", "headers": []}, receive))
+
+    with pytest.raises(Denied) as caught:
+        asyncio.run(read())
+    assert caught.value.status == 408
+    assert door._held == 0
+
+
+@pytest.mark.parametrize(
+    ("queued", "unmoved", "stopping", "status"),
+    [(0, 0, False, None), (4096, 0, False, 429), (0, 1 << 30, False, 429), (0, 0, True, 503)],
+)
+def test_door_is_shut_when_there_is_no_room(queued, unmoved, stopping, status):
+    door = admission.Admission(Limits(), lambda: queued, lambda: unmoved)
+    door.stopping = stopping
+    if status is None:
+        door.check()
+        return
+    with pytest.raises(Denied) as caught:
+        door.check()
+    assert caught.value.status == status
+    assert caught.value.retry_after >= 1
 
 
 @pytest.mark.slow

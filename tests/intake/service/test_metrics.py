@@ -55,3 +55,25 @@ def test_promised_names():
     metrics = IntakeMetrics()
     metrics.quarantined.labels("not_json").inc()
     assert b'flywheel_intake_quarantined_total{reason="not_json"} 1.0' in metrics.text()
+
+
+def test_deployment_starts_the_command_with_options_and_variables_that_it_has():
+    import typer
+
+    from flywheel.components.intake import pseudonyms
+    from flywheel.components.intake.service import settings
+    from flywheel.scripts.command.app import app
+
+    documents = list(yaml.safe_load_all((MONITORING.parent / "intake" / "deployment.yaml").read_text()))
+    (container,) = documents[0]["spec"]["template"]["spec"]["containers"]
+    program, command = container["command"]
+    assert program == "flywheel"
+    known = {option for one in typer.main.get_command(app).commands[command].params for option in one.opts}
+    assert {text.split("=")[0] for text in container["args"]} <= known
+    variables = {one["name"] for one in container["env"]} | documents[1]["data"].keys()
+    read = {settings.KEYS_VARIABLE, settings.ISSUER_VARIABLE, settings.AUDIENCE_VARIABLE, pseudonyms.KEY_VARIABLE}
+    assert read <= variables
+    stop = container["livenessProbe"]["httpGet"]["path"], container["readinessProbe"]["httpGet"]["path"]
+    assert stop == ("/healthz", "/readyz")
+    grace = documents[0]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    assert grace > settings.Settings.stop_seconds + 10  # the drain of requests comes first
