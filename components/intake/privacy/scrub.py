@@ -14,6 +14,7 @@ from itertools import accumulate
 from flywheel.components.intake.privacy import bank, credentials, identity, names, network, phones, places
 from flywheel.components.intake.privacy.gates import GATES
 from flywheel.components.intake.privacy.matching_text import MatchingText, fold, readable
+from flywheel.components.intake.privacy.repeats import Repeats
 from flywheel.components.intake.privacy.spans import Recognizer, Span
 
 # In order of trust: what an earlier recognizer took, a later one cannot see. Each family has the gate of its name.
@@ -126,17 +127,11 @@ def _add_repeats(folded: list[MatchingText], found: dict[int, list[Span]]) -> No
                     kinds.setdefault(text, span.kind)
     if not kinds:
         return
-    views = {}
+    repeats = Repeats(kinds)
     for index, spans in found.items():
         view = _cover(folded[index].folded, sorted(spans, key=lambda span: span.start))
-        if any(text in view for text in kinds):
-            views[index] = _PLACEHOLDER.sub(lambda match: _TAKEN * len(match.group()), view)
-    if not views:
-        return
-    longest_first = sorted(kinds, key=lambda text: (-len(text), text))
-    pattern = re.compile(r"(?<![\w\-])(?:" + "|".join(map(re.escape, longest_first)) + r")(?![\w\-])")
-    for index, view in views.items():
-        found[index] += [Span(*match.span(), kinds[match.group()]) for match in pattern.finditer(view)]
+        again = list(repeats.find(_PLACEHOLDER.sub(lambda match: _TAKEN * len(match.group()), view)))
+        found[index] = spans + again
 
 
 class _Numbers:
