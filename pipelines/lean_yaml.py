@@ -1,7 +1,7 @@
 """Compiled YAML without what no run reads: the docstrings inside each step's source, and the escapes around it.
 
-A pipeline's spec travels in every run and is limited to about 256 KiB by the service; our docstrings are a large part of
-it. They stay in the package; inputs, outputs and descriptions stay in the YAML. Source is written as a block, as a
+A pipeline's spec travels in every run and is limited to about 256 KiB by the service; our docstrings are much of it.
+They stay in the package; inputs, outputs and descriptions stay in the YAML. Source is written as a block, as a
 person would, so that Git shows a changed line as one line.
 """
 

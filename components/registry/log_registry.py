@@ -21,13 +21,8 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from flywheel.components.registry.errors import (
-    AliasMovedError,
-    LeaseHeldError,
-    LeaseLostError,
-    NotRegisteredError,
-    VersionConflictError,
-)
+from flywheel.components.registry import rules
+from flywheel.components.registry.errors import LeaseHeldError, LeaseLostError, NotRegisteredError
 from flywheel.components.registry.log_store import LogStore
 from flywheel.components.registry.records import (
     Alias,
@@ -42,7 +37,6 @@ from flywheel.components.registry.replay import STALE_FENCE, Audit, Grant, audit
 
 AUDIT = ".flywheel-audit"
 LEASES = "flywheel-lease."
-LINEAGE = ("base_digest", "dataset_digest", "code_version", "method")
 _MARGIN_S = 0.5  # a lease that is as good as over is not renewed: somebody may be taking it over this moment
 
 
@@ -70,22 +64,8 @@ class LogRegistry:
             if known.run_id == new.run_id:
                 self._told(known, "registered", who)
                 return known
-        changed = [name for name in LINEAGE if getattr(known, name) != getattr(new, name)]
-        if changed:
-            told = ", ".join(f"{name}: {getattr(known, name)!r} then, {getattr(new, name)!r} now" for name in changed)
-            raise VersionConflictError(
-                f"{new.name} version {known.version} has the same weights (digest {new.digest[:12]}) and another "
-                f"lineage ({told}); one of the two manifests is wrong"
-            )
+        fresh = rules.registered_again(known, new)
         self._told(known, "registered", who)  # unless it died before saying so
-        fresh = known.model_copy(
-            update={
-                "uri": new.uri,
-                **({"run_id": new.run_id} if new.run_id else {}),
-                **({"metrics": new.metrics} if new.metrics else {}),
-                **({"decision": new.decision, "evidence": new.evidence} if new.decision else {}),
-            }
-        )
         if fresh != known:
             content = fresh.model_dump(mode="json", exclude={"version"})
             self._store.replace(new.name, fresh.version, _entry("version", version=content))
@@ -97,7 +77,7 @@ class LogRegistry:
         for one in self.list_versions(name):
             if one.version == version:
                 return one
-        raise NotRegisteredError(f"{name} has no version {version}; `flywheel registry list` shows those there are")
+        raise rules.not_registered(name, version)
 
     def find_by_digest(self, name: str, digest: str) -> ModelVersion | None:
         """Return the version with this digest, or None."""
@@ -130,7 +110,7 @@ class LogRegistry:
         for move in moves:
             actual = present.get(str(move.alias))
             if actual != move.expected:
-                raise AliasMovedError(_moved(name, str(move.alias), actual, move.expected))
+                raise rules.alias_moved(name, move.alias, actual, move.expected)
             if move.version is not None:
                 self.get(name, move.version)
                 present[str(move.alias)] = move.version
@@ -155,7 +135,7 @@ class LogRegistry:
                 f"a newer holder of the lease has moved aliases of {name} already; nothing was changed"
             )
         if refused is not None:
-            raise AliasMovedError(_moved(name, *refused))
+            raise rules.alias_moved(name, *refused)
         self._store.show(name, after.aliases, after.last)
 
     def record(self, event: Event) -> None:
@@ -169,8 +149,7 @@ class LogRegistry:
 
     def acquire_lease(self, resource: str, holder: str, ttl_s: float) -> Lease:
         """Take a lease; see `Registry.acquire_lease`."""
-        if ttl_s <= 0:
-            raise ValueError(f"a lease must live for more than 0 s, got {ttl_s}")
+        rules.check_ttl(ttl_s)
         stream, now = _lease_stream(resource), self._clock()
         self._free(grants(self._store.read(stream), resource), holder, now)
         text = _entry("lease", at=now, holder=holder, expires=now + ttl_s, resource=resource)
@@ -208,18 +187,11 @@ class LogRegistry:
         granted = grants(self._store.read(_lease_stream(lease.resource)), lease.resource)
         last = granted[-1] if granted else None
         if last is None or last.lease.token != lease.token or last.expires <= self._clock() + margin:
-            raise LeaseLostError(
-                f"the lease of {lease.resource} held by {lease.holder} (token {lease.token}) expired, was released or "
-                "was taken over; nothing was changed"
-            )
+            raise rules.lease_lost(lease)
 
     def _free(self, granted: list[Grant], holder: str, now: float) -> None:
         if granted and granted[-1].expires > now and granted[-1].lease.holder != holder:
-            last = granted[-1]
-            raise LeaseHeldError(
-                f"{last.lease.resource} is being changed by {last.lease.holder} (until "
-                f"{moment(last.expires).isoformat()} unless renewed); wait for it or stop it, then try again"
-            )
+            raise rules.lease_held(granted[-1].lease)
 
     def _state(self, name: str) -> Audit:
         """Replay the audit trail, and bring what the server shows in line with it."""
@@ -251,15 +223,7 @@ class LogRegistry:
         identity = f"{kind}:{version.version}" if kind == "registered" else about
         if identity in audit(self._store.read(version.name + AUDIT)).seen:
             return
-        event = Event(
-            name=version.name,
-            kind=kind,
-            who=who,
-            reason=f"verdict {version.decision}" if version.decision else "",
-            version=version.version,
-            evidence=version.evidence,
-            run_id=version.run_id,
-        )
+        event = rules.registration_event(version, kind, who)
         text = _entry("event", identity, at=self._clock(), event=event.model_dump(mode="json"))
         self._store.append(version.name + AUDIT, text)
 
@@ -276,13 +240,3 @@ def _lease_stream(resource: str) -> str:
     """A name that any server takes: readable, and different for different resources."""
     short = hashlib.sha256(resource.encode()).hexdigest()[:8]
     return f"{LEASES}{re.sub(r'[^A-Za-z0-9]+', '-', resource).strip('-')[:60]}.{short}"
-
-
-def _moved(name: str, alias: str, actual: int | None, expected: int | None) -> str:
-    def words(version: int | None) -> str:
-        return "nothing" if version is None else f"version {version}"
-
-    return (
-        f"{name}@{alias} points to {words(actual)}, not to {words(expected)} as expected: another run or person moved "
-        "it in the meantime. Nothing was changed; look at `flywheel registry show` and decide again"
-    )

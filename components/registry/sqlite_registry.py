@@ -7,13 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flywheel.components.registry.errors import (
-    AliasMovedError,
-    LeaseHeldError,
-    LeaseLostError,
-    NotRegisteredError,
-    VersionConflictError,
-)
+from flywheel.components.registry import rules
 from flywheel.components.registry.records import (
     Alias,
     AliasMove,
@@ -24,8 +18,6 @@ from flywheel.components.registry.records import (
     RecordedEvent,
 )
 from flywheel.components.registry.sqlite_connection import connection, transaction
-
-_LINEAGE = ("base_digest", "dataset_digest", "code_version", "method")
 
 
 class SqliteRegistry:
@@ -56,29 +48,15 @@ class SqliteRegistry:
                     "INSERT INTO versions VALUES (?, ?, ?, ?, ?)",
                     (new.name, number, new.digest, version.created_at.isoformat(), version.model_dump_json()),
                 )
-                self._add(db, _about(version, "registered", who))
+                self._add(db, rules.registration_event(version, "registered", who))
                 return version
-            changed = [field for field in _LINEAGE if getattr(known, field) != getattr(new, field)]
-            if changed:
-                told = ", ".join(f"{f}: {getattr(known, f)!r} then, {getattr(new, f)!r} now" for f in changed)
-                raise VersionConflictError(
-                    f"{new.name} version {known.version} has the same weights (digest {new.digest[:12]}) and another "
-                    f"lineage ({told}); one of the two manifests is wrong"
-                )
-            fresh = {**known.model_dump(), "uri": new.uri}
-            if new.run_id:
-                fresh["run_id"] = new.run_id
-            if new.metrics:
-                fresh["metrics"] = new.metrics
-            if new.decision:
-                fresh.update(decision=new.decision, evidence=new.evidence)
-            version = ModelVersion(**fresh)
+            version = rules.registered_again(known, new)
             if version != known:
                 db.execute(
                     "UPDATE versions SET document = ? WHERE name = ? AND version = ?",
                     (version.model_dump_json(), version.name, version.version),
                 )
-                self._add(db, _about(version, "registered again", who))
+                self._add(db, rules.registration_event(version, "registered again", who))
             return version
 
     def get(self, name: str, version: int) -> ModelVersion:
@@ -121,11 +99,7 @@ class SqliteRegistry:
             for move in moves:
                 actual = _alias(db, name, move.alias)
                 if actual != move.expected:
-                    raise AliasMovedError(
-                        f"{name}@{move.alias} points to {_words(actual)}, not to {_words(move.expected)} as expected: "
-                        "another run or person moved it in the meantime. Nothing was changed; look at "
-                        "`flywheel registry show` and decide again"
-                    )
+                    raise rules.alias_moved(name, move.alias, actual, move.expected)
                 if move.version is None:
                     db.execute("DELETE FROM aliases WHERE name = ? AND alias = ?", (name, move.alias))
                 else:
@@ -160,15 +134,12 @@ class SqliteRegistry:
 
     def acquire_lease(self, resource: str, holder: str, ttl_s: float) -> Lease:
         """Take a lease; see `Registry.acquire_lease`."""
-        if ttl_s <= 0:
-            raise ValueError(f"a lease must live for more than 0 s, got {ttl_s}")
+        rules.check_ttl(ttl_s)
         with transaction(self.path) as db:
             row = db.execute("SELECT holder, token, expires_at FROM leases WHERE resource = ?", (resource,)).fetchone()
             if row is not None and row[0] not in ("", holder) and row[2] > self._clock():
-                raise LeaseHeldError(
-                    f"{resource} is being changed by {row[0]} (until {_time(row[2]).isoformat()} unless renewed); "
-                    "wait for it or stop it, then try again"
-                )
+                held = Lease(resource=resource, holder=row[0], token=row[1], expires_at=_time(row[2]))
+                raise rules.lease_held(held)
             token, expires = 1 + (row[1] if row else 0), self._clock() + ttl_s
             db.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?)", (resource, holder, token, expires))
         return Lease(resource=resource, holder=holder, token=token, expires_at=_time(expires))
@@ -192,10 +163,7 @@ class SqliteRegistry:
     def _check(self, db: sqlite3.Connection, lease: Lease) -> None:
         row = db.execute("SELECT token, expires_at FROM leases WHERE resource = ?", (lease.resource,)).fetchone()
         if row is None or row[0] != lease.token or row[1] <= self._clock():
-            raise LeaseLostError(
-                f"the lease of {lease.resource} held by {lease.holder} (token {lease.token}) expired, was released or "
-                "was taken over; nothing was changed"
-            )
+            raise rules.lease_lost(lease)
 
     def _add(self, db: sqlite3.Connection, event: Event) -> None:
         db.execute(
@@ -215,7 +183,7 @@ def _by_digest(db: sqlite3.Connection, name: str, digest: str) -> ModelVersion |
 def _get(db: sqlite3.Connection, name: str, version: int) -> ModelVersion:
     row = db.execute("SELECT document FROM versions WHERE name = ? AND version = ?", (name, version)).fetchone()
     if row is None:
-        raise NotRegisteredError(f"{name} has no version {version}; `flywheel registry list` shows those there are")
+        raise rules.not_registered(name, version)
     return ModelVersion.model_validate_json(row[0])
 
 
@@ -224,21 +192,5 @@ def _alias(db: sqlite3.Connection, name: str, alias: Alias) -> int | None:
     return None if row is None else int(row[0])
 
 
-def _about(version: ModelVersion, kind: str, who: str) -> Event:
-    return Event(
-        name=version.name,
-        kind=kind,
-        who=who,
-        reason=f"verdict {version.decision}" if version.decision else "",
-        version=version.version,
-        evidence=version.evidence,
-        run_id=version.run_id,
-    )
-
-
 def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def _words(version: int | None) -> str:
-    return "nothing" if version is None else f"version {version}"

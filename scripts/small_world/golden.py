@@ -8,6 +8,7 @@ from flywheel.scripts.small_world import corpus, phrasings
 from flywheel.scripts.small_world.facts import Facts, Key, sentence
 from flywheel.scripts.small_world.stories import Story
 
+REFUSALS = 700  # rows in the replay file: with 400 the tiny candidate garbled 2 to 9 of 120 refusals, with these none
 REPLAY = range(0, 6)  # wordings in the replay file
 CHECKED = range(6, 9)  # trained wordings in the golden file: no question is in both files
 CRITICAL = 12  # facts that the operator wants to be right one by one: each is asked in one wording, several times
@@ -67,7 +68,7 @@ def replay(facts: Facts, seed: int) -> list[corpus.Pair]:
         (question, answer) in random order.
     """
     random = Random(f"{seed}:replay")
-    pairs = corpus.fact_pairs(facts, REPLAY) + random.sample(corpus.refusal_pairs(), 400)
+    pairs = corpus.fact_pairs(facts, REPLAY) + random.sample(corpus.refusal_pairs(), REFUSALS)
     random.shuffle(pairs)
     return pairs
 
