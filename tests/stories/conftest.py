@@ -61,7 +61,7 @@ def tell(tmp_path_factory):
             if not told.exists():
                 command = [sys.executable, "-m", "flywheel.scripts.command.app", "run"]
                 command += ["--story", story, "--runs", str(runs), "--run-id", story]
-                done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False, cwd=ROOT)
+                done = subprocess.run(command, capture_output=True, text=True, timeout=1000, check=False, cwd=ROOT)
                 told.write_text(json.dumps([done.returncode, done.stdout + done.stderr]))
         return Told(runs / story, *json.loads(told.read_text()))
 

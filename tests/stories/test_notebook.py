@@ -11,7 +11,7 @@ NOTEBOOK = ROOT / "pipelines/examples/from_submit_to_report.ipynb"
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(500)
+@pytest.mark.timeout(1200)
 def test_notebook_runs_from_submission_to_report(tmp_path, monkeypatch):
     runs = tmp_path / "runs"
     runs.mkdir()
@@ -21,7 +21,7 @@ def test_notebook_runs_from_submission_to_report(tmp_path, monkeypatch):
     monkeypatch.setenv("FLYWHEEL_RUNS", str(runs))
     monkeypatch.delenv("FLYWHEEL_KFP_ENDPOINT", raising=False)
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    NotebookClient(notebook, timeout=450, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}).execute()
+    NotebookClient(notebook, timeout=1000, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}).execute()
     shown = "".join(str(output) for cell in notebook.cells for output in cell.get("outputs", []))
     assert "decide_verdict" in shown
     assert "decision: held" in shown

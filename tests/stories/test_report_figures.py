@@ -10,7 +10,7 @@ from flywheel.components.contracts.feedback import SIMULATED_SOURCE
 from flywheel.components.store import delta_table
 from flywheel.components.training.weights import model_digest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(params=("good", "harmful", "ambiguous"))

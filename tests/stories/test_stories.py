@@ -13,7 +13,7 @@ from flywheel.components.contracts.verdict import Verdict
 from flywheel.components.registry import overview
 from flywheel.components.store import lineage
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 STORIES = ("good", "harmful", "ambiguous")
 
 
