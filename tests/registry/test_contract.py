@@ -25,7 +25,7 @@ KINDS = [
     "sqlite",
     "memory",
     "kubeflow",
-    pytest.param("mlflow", marks=[pytest.mark.slow, pytest.mark.timeout(200)]),
+    pytest.param("mlflow", marks=[pytest.mark.slow, pytest.mark.timeout(400)]),
 ]
 
 

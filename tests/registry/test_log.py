@@ -132,10 +132,13 @@ def test_replay_agrees_with_sqlite_and_repeated_entries_change_nothing(tmp_path_
     assert [(event.alias, event.version) for event in state.events] == told
 
 
-@pytest.mark.parametrize("kind", ["memory", "kubeflow", pytest.param("mlflow", marks=pytest.mark.slow)])
-def test_exactly_one_of_four_writers_wins(registry_of, kind):
+@pytest.mark.timeout(400)  # a real MLflow takes a minute to start on a busy machine, and answers slowly
+@pytest.mark.parametrize(
+    ("kind", "count"), [("memory", 4), ("kubeflow", 4), pytest.param("mlflow", 2, marks=pytest.mark.slow)]
+)
+def test_exactly_one_of_several_writers_wins(registry_of, kind, count):
     registry_of(kind).register(new("d1"), "t")
-    found, barrier = [], threading.Barrier(4)
+    found, barrier = [], threading.Barrier(count)
 
     def race(number):
         mine = registry_of(kind)
@@ -147,7 +150,7 @@ def test_exactly_one_of_four_writers_wins(registry_of, kind):
         except AliasMovedError:
             return
 
-    writers = [threading.Thread(target=race, args=(number,)) for number in range(4)]
+    writers = [threading.Thread(target=race, args=(number,)) for number in range(count)]
     for writer in writers:
         writer.start()
     for writer in writers:
@@ -155,8 +158,8 @@ def test_exactly_one_of_four_writers_wins(registry_of, kind):
     last = registry_of(kind)
     assert len(found) == 1
     assert last.get_alias("m", Alias.PRODUCTION) == found[0]
-    assert len(last.list_versions("m")) == 5
-    assert len({one.version for one in last.list_versions("m")}) == 5
+    assert len(last.list_versions("m")) == 1 + count
+    assert len({one.version for one in last.list_versions("m")}) == 1 + count
 
 
 @pytest.mark.parametrize(
@@ -190,7 +193,7 @@ def test_model_registry_that_refuses_the_token_or_is_not_there(model_registry):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(400)
 def test_aliases_are_mlflows_own(registry_of, mlflow_server):
     from mlflow.tracking import MlflowClient
 
