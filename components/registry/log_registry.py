@@ -153,9 +153,10 @@ class LogRegistry:
         stream, now = _lease_stream(resource), self._clock()
         self._free(grants(self._store.read(stream), resource), holder, now)
         text = _entry("lease", at=now, holder=holder, expires=now + ttl_s, resource=resource)
-        number = self._store.append(stream, text)
+        self._store.append(stream, text)
         granted = grants(self._store.read(stream), resource)
-        mine = [grant for grant in granted if grant.lease.token == number]
+        identity = json.loads(text)["id"]  # not the number: a lost answer leaves the entry there twice
+        mine = [grant for grant in granted if grant.identity == identity]
         if not mine:  # another holder's entry came first
             self._free(granted, holder, now)
             raise LeaseHeldError(f"{resource} is being changed by another run; wait for it, then try again")

@@ -109,10 +109,11 @@ def versions(entries: Iterable[Entry]) -> list[ModelVersion]:
 
 @dataclass(frozen=True)
 class Grant:
-    """A lease that was granted: its entry is its token."""
+    """A lease that was granted: its entry's number is its token."""
 
     lease: Lease
     expires: float  # seconds since the epoch
+    identity: str  # of the entry, which the server may have added twice
 
 
 def grants(entries: Iterable[Entry], resource: str) -> list[Grant]:
@@ -139,7 +140,7 @@ def grants(entries: Iterable[Entry], resource: str) -> list[Grant]:
             continue
         expires = content["expires"]
         lease = Lease(resource=resource, holder=content["holder"], token=entry.number, expires_at=moment(expires))
-        found.append(Grant(lease, expires))
+        found.append(Grant(lease, expires, content["id"]))
     return found
 
 

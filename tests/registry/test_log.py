@@ -183,6 +183,15 @@ def test_model_registry_that_is_away_or_whose_answer_is_lost(model_registry, met
     assert len(registry.history("m")) == 2, "a request that was sent twice is one event"
 
 
+def test_lease_whose_answer_is_lost_is_held_all_the_same(model_registry):
+    address, world = model_registry
+    registry = LogRegistry(ModelRegistryStore(address))
+    world["fail"].append(("POST", "versions$", 0))
+    lease = registry.acquire_lease("service/a", "run-1", 60)
+    assert world["fail"] == []
+    assert registry.renew_lease(lease, 60).token == lease.token
+
+
 def test_model_registry_that_refuses_the_token_or_is_not_there(model_registry):
     address, world = model_registry
     world["fail"] += [("GET", "", 401)]
