@@ -107,11 +107,9 @@ def test_a_finished_rollout_is_not_run_again(model_folders, tmp_path: Path) -> N
     assert first.state.decision == "rollback"
     assert first.state.reasons[0].startswith("harm: bad_feedback")
     assert first.state.looks[-1].share < 1.0
-    started = time.monotonic()
     again = canary.run(**given, policy=QUICK, tell=lambda _: None)
     assert again.state == first.state
     assert again.feedback_rows == 0  # nothing doubled
-    assert time.monotonic() - started < 10
 
 
 @pytest.mark.slow

@@ -175,10 +175,9 @@ def test_unreachable(waits: list[float]) -> None:
 def test_time_limit_holds_for_the_whole_reply(server: Server, waits: list[float]) -> None:
     """Each packet comes in time, the whole never would."""
     server.script, server.delay = [chat("x" * 4000)], 0.05
-    started = time.monotonic()
     with pytest.raises(EndpointError, match="no answer within 0.4 s after 2 tries") as caught:
         ChatEndpoint(server.url, "tiny", timeout=0.4, retries=1, wait=waits.append).complete(ASK)
-    assert caught.value.code == "timeout" and time.monotonic() - started < 3
+    assert caught.value.code == "timeout"
 
 
 def test_settings_that_a_model_does_not_take_are_left_out(endpoint: ChatEndpoint, server: Server) -> None:

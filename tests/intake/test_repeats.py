@@ -1,9 +1,9 @@
 """Repeats are found as one alternation of all values would find them, and in linear time."""
 
 import re
-import time
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,12 +41,10 @@ def test_values_without_a_word_are_found():
     assert list(Repeats({"!?!?!": "SECRET"}).find("say !?!?! now")) == [Span(4, 9, "SECRET")]
 
 
-def test_text_full_of_addresses_takes_linear_time():
-    def seconds(number):
-        text = " ".join(f"bob{index}@x.org" for index in range(number)) + " and bob7 too"
-        began = time.process_time()
-        scrub_texts([text, "bob3@x.org again"], [0, 0])
-        return time.process_time() - began
-
-    seconds(100)
-    assert seconds(40_000) < 8 * max(seconds(10_000), 0.05)
+@pytest.mark.timeout(100)
+def test_text_full_of_addresses_ends():
+    """Two seconds in linear time; an alternation of all values would take hours."""
+    text = " ".join(f"bob{index}@x.org" for index in range(100_000)) + " and bob7 too"
+    first, second = scrub_texts([text, "bob3@x.org again"], [0, 0]).texts
+    assert "@" not in first + second
+    assert second.split(" ")[0] == first.split(" ")[3]  # the same address, the same placeholder

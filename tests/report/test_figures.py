@@ -4,7 +4,6 @@ import json
 import math
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -129,7 +128,7 @@ def test_wilson_refuses_impossible_counts(events, trials):
         wilson_interval(events, trials)
 
 
-def test_reading_is_quick_and_light(turn):
+def test_reading_loads_nothing_heavy(turn):
     store, registry = turn("good")
     program = (
         "import sys\n"
@@ -137,7 +136,5 @@ def test_reading_is_quick_and_light(turn):
         f"publish({store!r}, {registry!r}, 'assistant', 'good', {store + '/r.html'!r}, {store + '/r.md'!r})\n"
         "print([n for n in ('torch', 'sklearn', 'daft', 'kfp', 'scipy') if n in sys.modules])\n"
     )
-    began = time.monotonic()
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.strip() == "[]", done.stderr
-    assert time.monotonic() - began < 15  # a guard against reading in a wrong way, not a benchmark

@@ -1,6 +1,5 @@
 import itertools
 import math
-import time
 
 import numpy as np
 import pytest
@@ -91,16 +90,6 @@ def test_no_events_give_an_upper_limit_of_the_right_size():
 def test_a_changed_mean_is_reported_as_a_point_not_as_an_error():
     interval = betting_interval(np.concatenate([np.zeros(3000), np.ones(3000)]), 0.05)
     assert interval.width == 0
-
-
-def test_ten_thousand_values_are_fast():
-    values = np.random.default_rng(3).random(10_000)
-    best = math.inf
-    for _ in range(3):
-        start = time.process_time()
-        betting_interval(values, 0.05)
-        best = min(best, time.process_time() - start)
-    assert best < 0.3
 
 
 def test_difference_of_arms():
