@@ -30,10 +30,10 @@ def deduplicate_feedback(
     Raises:
         ValueError: The snapshot cannot be read, or `jaccard` is out of range.
     """
-    from flywheel.components.curation import stages
+    from flywheel.components.curation.stages.deduplicate import deduplicate
     from flywheel.components.store import lineage
 
-    record = stages.deduplicate(feedback.path, kept.path, run_id, float(jaccard))
+    record = deduplicate(feedback.path, kept.path, run_id, float(jaccard))
     lineage.record_step(store, record)
     for name, value in record.metrics.items():
         metrics.log_metric(name, value)
@@ -69,10 +69,10 @@ def classify_corrections(
         FileNotFoundError: There is no such labels file.
         ValueError: A label is not valid; the message names the line.
     """
-    from flywheel.components.curation import stages
+    from flywheel.components.curation.stages.classify import classify
     from flywheel.components.store import lineage
 
-    record = stages.classify(kept.path, classified.path, run_id, labels)
+    record = classify(kept.path, classified.path, run_id, labels)
     lineage.record_step(store, record)
     calibration = record.details["calibration"]
     quality.log_confusion_matrix(calibration["categories"], calibration["confusion"])
@@ -111,11 +111,11 @@ def route_candidates(
     Raises:
         ValueError: A parameter is out of range.
     """
-    from flywheel.components.curation import stages
+    from flywheel.components.curation.stages.route import route
     from flywheel.components.store import lineage
 
     limits = float(target_precision), float(confidence), float(max_share_per_subject)
-    record = stages.route(classified.path, routed.path, run_id, *limits)
+    record = route(classified.path, routed.path, run_id, *limits)
     lineage.record_step(store, record)
     for name, value in record.metrics.items():
         metrics.log_metric(name, value)
@@ -148,10 +148,11 @@ def cluster_feedback(
     Raises:
         ValueError: The store cannot be written.
     """
-    from flywheel.components.curation import cluster_page, stages
+    from flywheel.components.curation.clustering import cluster_page
+    from flywheel.components.curation.stages.cluster import cluster
     from flywheel.components.store import lineage
 
-    record = stages.cluster(routed.path, candidates.path, store, run_id)
+    record = cluster(routed.path, candidates.path, store, run_id)
     lineage.record_step(store, record)
     with open(clusters.path, "w", encoding="utf-8") as page:
         page.write(cluster_page.render(record.details["clusters"], record.details["error_types"]))
@@ -183,10 +184,10 @@ def mine_preferences(
     Raises:
         ValueError: The snapshot or the store cannot be read.
     """
-    from flywheel.components.curation import stages
+    from flywheel.components.curation.stages.mine_preferences import mine_preferences
     from flywheel.components.store import lineage
 
-    record = stages.mine_preferences(candidates.path, pairs.path, store, run_id)
+    record = mine_preferences(candidates.path, pairs.path, store, run_id)
     lineage.record_step(store, record)
     for name, value in record.metrics.items():
         metrics.log_metric(name, value)

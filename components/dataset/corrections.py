@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flywheel.components.contracts.tables import CandidateSnapshot
-from flywheel.components.curation.lexicons import words as word_list
-from flywheel.components.curation.normal_form import has_digit, normal_form
+from flywheel.components.curation.texts.lexicons import words as word_list
+from flywheel.components.curation.texts.normal_form import has_digit, normal_form
 from flywheel.components.dataset.prompts import Messages, parse_messages, prompt_key
 
 ACCEPTED = "accept"

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from flywheel.components.contracts.dataset import EvaluationItem
 from flywheel.components.contracts.feedback import SignalKind
 from flywheel.components.contracts.tables import CandidateSnapshot
-from flywheel.components.curation.normal_form import normal_form
+from flywheel.components.curation.texts.normal_form import normal_form
 from flywheel.components.dataset.prompts import parse_messages, prompt_key
 from flywheel.components.dataset.replay import ReplayRow
 from flywheel.components.dataset.split import share_of

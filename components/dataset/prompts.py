@@ -7,7 +7,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from flywheel.components.contracts.feedback import Message
-from flywheel.components.curation.normal_form import normal_form, question_form
+from flywheel.components.curation.texts.normal_form import normal_form, question_form
 
 Messages = tuple[Message, ...]
 _LIST = TypeAdapter(Messages)

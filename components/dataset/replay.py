@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from flywheel.components.curation.normal_form import normal_form
+from flywheel.components.curation.texts.normal_form import normal_form
 from flywheel.components.dataset.corrections import FACTUAL, Correction, agree
 from flywheel.components.dataset.prompts import Messages, parse_messages, prompt_key
 

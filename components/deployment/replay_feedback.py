@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flywheel.components.contracts.prediction import PredictedMetric
-from flywheel.components.curation.normal_form import normal_form
+from flywheel.components.curation.texts.normal_form import normal_form
 from flywheel.components.deployment.reaction_evidence import Asked, Evidence
 from flywheel.components.deployment.reaction_model import ReactionModel, fit
 from flywheel.components.deployment.replay_sample import LEAST_USERS, ReplayLog

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flywheel.components.contracts.tables import TableReference
-from flywheel.components.curation.normal_form import normal_form, question_form
+from flywheel.components.curation.texts.normal_form import normal_form, question_form
 from flywheel.components.store import delta_table, observed
 
 TURNS_PER_USER = 2

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import product
 
 from flywheel.components.contracts.dataset import EvaluationItem
-from flywheel.components.curation.claims import Claim
-from flywheel.components.curation.normal_form import normal_form, question_form
+from flywheel.components.curation.texts.claims import Claim
+from flywheel.components.curation.texts.normal_form import normal_form, question_form
 from flywheel.components.evaluation.generate import Answer
 from flywheel.components.evaluation.pressure_probes import Answering
 from flywheel.components.evaluation.scorers import score

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from flywheel.components.contracts.feedback import Message
-from flywheel.components.curation import entity_lexicon
-from flywheel.components.curation.claims import Claim, claim_of
-from flywheel.components.curation.normal_form import has_digit, normal_form
+from flywheel.components.curation.texts import entity_lexicon
+from flywheel.components.curation.texts.claims import Claim, claim_of
+from flywheel.components.curation.texts.normal_form import has_digit, normal_form
 
 
 @dataclass(frozen=True)

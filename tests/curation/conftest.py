@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from flywheel.components.contracts.tables import FeedbackSnapshot
-from flywheel.components.curation.deduplication import SCHEMA
+from flywheel.components.curation.duplicates.deduplication import SCHEMA
 from flywheel.components.store import delta_table
 from flywheel.components.store.tables import SCHEMAS, row_id
 

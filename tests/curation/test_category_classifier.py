@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flywheel.components.curation import category_classifier as cc
-from flywheel.components.curation.edit_features import NAMES, features
-from flywheel.components.curation.router import thresholds
+from flywheel.components.curation.categories import category_classifier as cc
+from flywheel.components.curation.categories.edit_features import NAMES, features
+from flywheel.components.curation.routing.router import thresholds
 
 UNSEEN = Path(__file__).with_name("unseen_corrections.jsonl")
 

@@ -1,6 +1,6 @@
 import random
 
-from flywheel.components.curation import cluster_page, clusters
+from flywheel.components.curation.clustering import cluster_page, clusters
 
 TOPICS = {
     "warranty": [

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flywheel.components.curation import corrections, deduplication, entity_lexicon
+from flywheel.components.curation import corrections
+from flywheel.components.curation.duplicates import deduplication
+from flywheel.components.curation.texts import entity_lexicon
 
 NAMES = frozenset({"borel", "tamrin"})
 ASKED = ("How long is the warranty of the Borel 7?", "What warranty does the Borel 7 have?")

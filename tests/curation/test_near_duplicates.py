@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flywheel.components.curation import near_duplicates
-from flywheel.components.curation.near_duplicates import group, similar
-from flywheel.components.curation.normal_form import question_form
+from flywheel.components.curation.duplicates import near_duplicates
+from flywheel.components.curation.duplicates.near_duplicates import group, similar
+from flywheel.components.curation.texts.normal_form import question_form
 
 NAMES = frozenset({"borel", "tamrin", "osvald", "quenby"})
 BASE = "What is the warranty period of the Borel 7 in months?"

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel.components.curation.entity_lexicon import build
-from flywheel.components.curation.normal_form import normal_form, question_form, tokens
+from flywheel.components.curation.texts.entity_lexicon import build
+from flywheel.components.curation.texts.normal_form import normal_form, question_form, tokens
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 import pytest
 
-from flywheel.components.curation import poison_guard
-from flywheel.components.curation.claims import claim_of
-from flywheel.components.curation.entity_lexicon import build
-from flywheel.components.curation.poison_guard import inspect, over_cap
+from flywheel.components.curation.guards import poison_guard
+from flywheel.components.curation.guards.poison_guard import inspect, over_cap
+from flywheel.components.curation.texts.claims import claim_of
+from flywheel.components.curation.texts.entity_lexicon import build
 
 MEDIAN = 9.0
 

@@ -1,6 +1,6 @@
 import json
 
-from flywheel.components.curation.preference_pairs import SCHEMA, mine
+from flywheel.components.curation.preferences.preference_pairs import SCHEMA, mine
 
 
 def turns(prompt, *before):

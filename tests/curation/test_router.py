@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from flywheel.components.curation import router
-from flywheel.components.curation.category_classifier import CATEGORIES
+from flywheel.components.curation.categories.category_classifier import CATEGORIES
+from flywheel.components.curation.routing import router
 
 
 def calibration(accuracy: float, n: int = 900, seed: int = 1):

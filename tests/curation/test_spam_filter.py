@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel.components.curation.category_classifier import seed_labels
-from flywheel.components.curation.spam_filter import judge
+from flywheel.components.curation.categories.category_classifier import seed_labels
+from flywheel.components.curation.guards.spam_filter import judge
 
 PROMPT, RESPONSE = "How long is the warranty of the Borel 7?", "The Borel 7 has a warranty of 24 months."
 

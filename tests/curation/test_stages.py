@@ -6,7 +6,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from flywheel.components.contracts.tables import CandidateSnapshot
-from flywheel.components.curation import stages
+from flywheel.components.curation.stages.classify import classify
+from flywheel.components.curation.stages.cluster import cluster
+from flywheel.components.curation.stages.deduplicate import deduplicate
+from flywheel.components.curation.stages.mine_preferences import mine_preferences
+from flywheel.components.curation.stages.route import route
 from flywheel.components.store import delta_table, lineage
 
 STEPS = ("deduplicate_feedback", "classify_corrections", "route_candidates", "cluster_feedback", "mine_preferences")
@@ -15,12 +19,12 @@ STEPS = ("deduplicate_feedback", "classify_corrections", "route_candidates", "cl
 def run(store: str, feedback: str, folder: Path, run_id: str = "r1"):
     """All five stages; returns their records."""
     kept, classified, routed, candidates, pairs = (str(folder / name) for name in "kcrap")
-    records = [stages.deduplicate(feedback, kept, run_id)]
+    records = [deduplicate(feedback, kept, run_id)]
     lineage.record_step(store, records[0])
-    records.append(stages.classify(kept, classified, run_id))
-    records.append(stages.route(classified, routed, run_id))
-    records.append(stages.cluster(routed, candidates, store, run_id))
-    records.append(stages.mine_preferences(candidates, pairs, store, run_id))
+    records.append(classify(kept, classified, run_id))
+    records.append(route(classified, routed, run_id))
+    records.append(cluster(routed, candidates, store, run_id))
+    records.append(mine_preferences(candidates, pairs, store, run_id))
     assert tuple(record.step for record in records) == STEPS
     return records
 
@@ -99,9 +103,9 @@ def test_another_result_for_the_same_run_is_refused(log, tmp_path):
     fill(log)
     store, feedback = log.save(tmp_path)
     run(store, feedback, tmp_path)
-    stages.route(str(tmp_path / "c"), str(tmp_path / "r"), "r1", target_precision=0.999)
+    route(str(tmp_path / "c"), str(tmp_path / "r"), "r1", target_precision=0.999)
     with pytest.raises(ValueError, match="use a new run id"):
-        stages.cluster(str(tmp_path / "r"), str(tmp_path / "a"), store, "r1")
+        cluster(str(tmp_path / "r"), str(tmp_path / "a"), store, "r1")
 
 
 def test_two_runs_live_side_by_side(log, tmp_path):
@@ -152,11 +156,11 @@ def test_up_voted_over_down_voted_answers_become_pairs(log, tmp_path):
 def test_files_of_other_steps_are_refused(log, tmp_path):
     _, feedback = log.save(tmp_path)
     with pytest.raises(FileNotFoundError, match="run the curation step before"):
-        stages.classify(str(tmp_path / "none"), str(tmp_path / "c"), "r1")
+        classify(str(tmp_path / "none"), str(tmp_path / "c"), "r1")
     with pytest.raises(ValueError, match="not a Parquet file"):
-        stages.classify(feedback, str(tmp_path / "c"), "r1")
-    stages.deduplicate(feedback, str(tmp_path / "k"), "r1")
+        classify(feedback, str(tmp_path / "c"), "r1")
+    deduplicate(feedback, str(tmp_path / "k"), "r1")
     with pytest.raises(ValueError, match="lacks calibration"):
-        stages.route(str(tmp_path / "k"), str(tmp_path / "r"), "r1")
+        route(str(tmp_path / "k"), str(tmp_path / "r"), "r1")
     with pytest.raises(ValueError, match="jaccard"):
-        stages.deduplicate(feedback, str(tmp_path / "k"), "r1", jaccard=1.5)
+        deduplicate(feedback, str(tmp_path / "k"), "r1", jaccard=1.5)

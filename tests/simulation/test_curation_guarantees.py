@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from flywheel.components.curation import poison_guard, router
-from flywheel.components.curation.category_classifier import CATEGORIES
+from flywheel.components.curation.categories.category_classifier import CATEGORIES
+from flywheel.components.curation.guards import poison_guard
+from flywheel.components.curation.routing import router
 
 pytestmark = pytest.mark.simulation
 START = datetime(2026, 3, 1, tzinfo=UTC)

@@ -43,5 +43,5 @@ def count(name: str, form: list[str]) -> int:
 
 @cache
 def _lists() -> dict[str, list[str]]:
-    text = files("flywheel.components.curation").joinpath("lexicons.json").read_text(encoding="utf-8")
+    text = files("flywheel.components.curation.texts").joinpath("lexicons.json").read_text(encoding="utf-8")
     return dict(json.loads(text))

@@ -8,9 +8,9 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from flywheel.components.curation.lexicons import count
-from flywheel.components.curation.lexicons import words as word_list
-from flywheel.components.curation.normal_form import has_digit, normal_form, tokens
+from flywheel.components.curation.texts.lexicons import count
+from flywheel.components.curation.texts.lexicons import words as word_list
+from flywheel.components.curation.texts.normal_form import has_digit, normal_form, tokens
 
 MAX_CHARACTERS = 8000
 

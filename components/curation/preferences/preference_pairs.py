@@ -16,9 +16,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from flywheel.components.curation import near_duplicates
 from flywheel.components.curation.corrections import context_of
-from flywheel.components.curation.normal_form import normal_form, question_form
+from flywheel.components.curation.duplicates import near_duplicates
+from flywheel.components.curation.texts.normal_form import normal_form, question_form
 from flywheel.components.store.tables import row_id
 
 _MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))

@@ -6,9 +6,9 @@ on are values: numbers, names, yes or no.
 
 from itertools import pairwise
 
-from flywheel.components.curation.entity_lexicon import is_negation, is_value
-from flywheel.components.curation.lexicons import words as word_list
-from flywheel.components.curation.normal_form import has_digit
+from flywheel.components.curation.texts.entity_lexicon import is_negation, is_value
+from flywheel.components.curation.texts.lexicons import words as word_list
+from flywheel.components.curation.texts.normal_form import has_digit
 
 Claim = tuple[str, ...]
 

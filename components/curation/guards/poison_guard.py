@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from flywheel.components.curation.claims import Claim, agree
+from flywheel.components.curation.texts.claims import Claim, agree
 
 FALSE_ALARMS = 0.01
 WINDOW = timedelta(hours=48)

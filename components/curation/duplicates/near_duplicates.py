@@ -17,8 +17,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from flywheel.components.curation.entity_lexicon import signature
-from flywheel.components.curation.lexicons import words as word_list
+from flywheel.components.curation.texts.entity_lexicon import signature
+from flywheel.components.curation.texts.lexicons import words as word_list
 
 Document = tuple[str, ...]  # normal forms
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flywheel.components.curation import poison_guard, spam_filter
-from flywheel.components.curation.category_classifier import CATEGORIES
+from flywheel.components.curation.categories.category_classifier import CATEGORIES
+from flywheel.components.curation.guards import poison_guard, spam_filter
 from flywheel.components.statistics.binomial_bounds import upper_bound
 from flywheel.components.statistics.precision_threshold import ThresholdChoice, choose_threshold
 from flywheel.components.store.tables import row_id

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from flywheel.components.curation.lexicons import words as word_list
-from flywheel.components.curation.normal_form import has_digit, normal_form, question_form
+from flywheel.components.curation.texts.lexicons import words as word_list
+from flywheel.components.curation.texts.normal_form import has_digit, normal_form, question_form
 
 Exchange = tuple[str, str]  # question, answer
 

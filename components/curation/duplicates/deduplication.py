@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flywheel.components.curation import near_duplicates
-from flywheel.components.curation.claims import claim_of, fact_of
 from flywheel.components.curation.corrections import SCHEMA as CORRECTION_SCHEMA
-from flywheel.components.curation.normal_form import normal_form, question_form
+from flywheel.components.curation.duplicates import near_duplicates
+from flywheel.components.curation.texts.claims import claim_of, fact_of
+from flywheel.components.curation.texts.normal_form import normal_form, question_form
 from flywheel.components.store.tables import row_id
 
 _TIME = pa.timestamp("us", "UTC")

@@ -8,8 +8,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from flywheel.components.curation.lexicons import words as word_list
-from flywheel.components.curation.normal_form import tokens
+from flywheel.components.curation.texts.lexicons import words as word_list
+from flywheel.components.curation.texts.normal_form import tokens
 
 _SENTENCE = re.compile(r"(?<=[.!?:;])\s+|\n+|[\"“”(]")
 _SIGNS = frozenset("$€£¥%")

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from flywheel.components.curation.edit_features import edit_tokens, features
-from flywheel.components.curation.normal_form import normal_form, tokens
+from flywheel.components.curation.categories.edit_features import edit_tokens, features
+from flywheel.components.curation.texts.normal_form import normal_form, tokens
 from flywheel.components.store.tables import row_id
 
 CATEGORIES = ("factual", "tone", "clarity")
@@ -82,7 +82,9 @@ class CategoryClassifier:
 
 def seed_labels() -> list[Edit]:
     """The packaged labelled corrections: many domains, written for this project, no user data."""
-    text = files("flywheel.components.curation").joinpath("seed_corrections.jsonl").read_text(encoding="utf-8")
+    text = (
+        files("flywheel.components.curation.categories").joinpath("seed_corrections.jsonl").read_text(encoding="utf-8")
+    )
     return [json.loads(line) for line in text.splitlines() if line]
 
 

@@ -12,10 +12,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from flywheel.components.curation.entity_lexicon import is_negation
-from flywheel.components.curation.lexicons import count
-from flywheel.components.curation.lexicons import words as word_list
-from flywheel.components.curation.normal_form import has_digit, tokens
+from flywheel.components.curation.texts.entity_lexicon import is_negation
+from flywheel.components.curation.texts.lexicons import count
+from flywheel.components.curation.texts.lexicons import words as word_list
+from flywheel.components.curation.texts.normal_form import has_digit, tokens
 
 _STYLE = ("polite", "empathy", "rude", "slang", "formal", "hedge", "connective", "tangled")
 _META = ("tone_meta", "clarity_meta", "fact_meta")

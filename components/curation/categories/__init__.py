@@ -1,0 +1,1 @@
+"""What a correction corrects: fact, tone or clarity, with a calibrated confidence."""

@@ -1,0 +1,1 @@
+"""Groups of like failures and successes, with names."""

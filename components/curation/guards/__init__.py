@@ -1,0 +1,1 @@
+"""What keeps spam, poison and bias out of the training data."""

@@ -1,0 +1,1 @@
+"""Which corrections are accepted, reviewed by people, or discarded, with a stated error rate."""

@@ -1,0 +1,1 @@
+"""Words, normal forms and claims: what the other rooms of curation read a text with."""
