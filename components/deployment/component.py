@@ -24,7 +24,7 @@ def prepare_traffic(traffic: str, users: dsl.Output[dsl.Dataset], store: str, ru
     from datetime import UTC, datetime
 
     from flywheel.components.contracts.lineage import StepRecord
-    from flywheel.components.deployment import replayed_users
+    from flywheel.components.deployment.users import replayed_users
     from flywheel.components.store import lineage
 
     started = datetime.now(UTC)
@@ -108,8 +108,8 @@ def run_canary(
         ValueError: The shares, the harm budget, the policy, the traffic or the service are not valid.
         ClusterError: kserve: the API server refuses or cannot be asked.
     """
-    from flywheel.components.deployment import canary, canary_record
-    from flywheel.components.deployment.policy import CanaryPolicy, parse_shares
+    from flywheel.components.deployment.canary import canary, canary_record
+    from flywheel.components.deployment.canary.policy import CanaryPolicy, parse_shares
 
     rules = CanaryPolicy.for_shares(parse_shares(shares), harm_budget, policy)
     places = canary_record.Places(rollout=rollout.path, ramp=ramp.path)
@@ -196,8 +196,8 @@ def predict_canary(
         ValueError: A setting is out of range, or production cannot be loaded.
         FileNotFoundError: A model folder is missing.
     """
-    from flywheel.components.deployment import prediction_record
-    from flywheel.components.deployment.replay_prediction import Plan
+    from flywheel.components.deployment.replay import prediction_record
+    from flywheel.components.deployment.replay.replay_prediction import Plan
 
     plan = Plan(size, Plan.latency_prompts, recent_days, seed, shares, harm_budget, policy)
     made = prediction_record.predict(candidate.path, production_model, store, run_id, prediction.path, plan)
@@ -226,7 +226,7 @@ def check_prediction(
     Raises:
         StoreError: The store cannot be read or written.
     """
-    from flywheel.components.deployment import prediction_record
+    from flywheel.components.deployment.replay import prediction_record
 
     made = prediction_record.check(store, run_id, check.path)
     for name, value in prediction_record.check_figures(made).items():
@@ -276,7 +276,7 @@ def compare_live_versions(
     Raises:
         ValueError: An argument, the rules or a line of the log are not valid.
     """
-    from flywheel.components.deployment import ab_step
+    from flywheel.components.deployment.ab import ab_step
 
     found = ab_step.look(
         store, run_id, (version_a, version_b), verdict.path, page.path, log, share_b, since, until, rules, simulated

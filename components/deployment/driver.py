@@ -7,8 +7,8 @@ from typing import Protocol
 
 import aiohttp
 
-from flywheel.components.deployment.server_process import ServerFailedError, ServerProcess
-from flywheel.components.deployment.splitter import Splitter
+from flywheel.components.deployment.serving.server_process import ServerFailedError, ServerProcess
+from flywheel.components.deployment.serving.splitter import Splitter
 
 
 class CandidateFailedError(RuntimeError):

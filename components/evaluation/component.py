@@ -101,7 +101,7 @@ def decide_verdict(
     from datetime import UTC, datetime
 
     from flywheel.components.contracts.lineage import StepRecord
-    from flywheel.components.evaluation import publish
+    from flywheel.components.evaluation.verdict import publish
     from flywheel.components.store import lineage
 
     started = datetime.now(UTC)
@@ -167,7 +167,7 @@ def judge_answers(
     from datetime import UTC, datetime
 
     from flywheel.components.contracts.lineage import RowCounts, StepRecord
-    from flywheel.components.evaluation import judging
+    from flywheel.components.evaluation.judges import judging
     from flywheel.components.store import lineage
 
     started = datetime.now(UTC)

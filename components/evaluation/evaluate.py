@@ -9,13 +9,13 @@ from time import perf_counter
 from flywheel.components.contracts.dataset import ATTACKED, EvaluationItem
 from flywheel.components.evaluation.generate import Answer, Generator
 from flywheel.components.evaluation.items import ids_digest, read_items
-from flywheel.components.evaluation.latency import measure
-from flywheel.components.evaluation.plan import plan, plan_text
-from flywheel.components.evaluation.probes import probe
-from flywheel.components.evaluation.scorers import score
-from flywheel.components.evaluation.scores import ArmScore, SampleScore, ScoreLine, ScoresHeader, write_scores
-from flywheel.components.evaluation.spec import GauntletSpec, read_spec
-from flywheel.components.evaluation.suspects import read_suspects
+from flywheel.components.evaluation.metrics.latency import measure
+from flywheel.components.evaluation.probes.probes import probe
+from flywheel.components.evaluation.probes.suspects import read_suspects
+from flywheel.components.evaluation.scores.scorers import score
+from flywheel.components.evaluation.scores.scores import ArmScore, SampleScore, ScoreLine, ScoresHeader, write_scores
+from flywheel.components.evaluation.verdict.plan import plan, plan_text
+from flywheel.components.evaluation.verdict.spec import GauntletSpec, read_spec
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ def _shift(metric: Mapping[str, Any], part: str) -> str:
 
 def _forest(verdict: Mapping[str, Any]) -> str:
     from flywheel.components.contracts.verdict import MetricResult
-    from flywheel.components.evaluation.forest_plot import forest_svg
+    from flywheel.components.evaluation.verdict.forest_plot import forest_svg
 
     try:
         metrics = [MetricResult.model_validate(metric) for metric in verdict.get("metrics", [])]

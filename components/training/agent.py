@@ -15,7 +15,7 @@ from pathlib import Path
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import main as torchrun
 
-from flywheel.components.deployment.parent_death import die_with_parent
+from flywheel.components.deployment.serving.parent_death import die_with_parent
 from flywheel.components.training.failure import FATAL_STATUS, RETRYABLE_STATUS, RankFailure
 from flywheel.components.training.job import TrainingJob
 from flywheel.components.training.process_environment import LAUNCHER

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from flywheel.components.deployment.parent_death import die_with_parent
+from flywheel.components.deployment.serving.parent_death import die_with_parent
 from flywheel.components.training.failure import RankFailure, classify, explain, explains_itself
 from flywheel.components.training.job import TrainingJob
 from flywheel.components.training.process_environment import LAUNCHER

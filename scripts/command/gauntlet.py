@@ -20,9 +20,9 @@ def plan(
 ) -> None:
     """Print what every metric has and needs; exit 1 when the gauntlet would be underpowered."""
     from flywheel.components.evaluation.items import read_items
-    from flywheel.components.evaluation.plan import plan as core
-    from flywheel.components.evaluation.plan import plan_text
-    from flywheel.components.evaluation.spec import read_spec
+    from flywheel.components.evaluation.verdict.plan import plan as core
+    from flywheel.components.evaluation.verdict.plan import plan_text
+    from flywheel.components.evaluation.verdict.spec import read_spec
 
     planned = core(read_items(items), read_spec(spec))
     typer.echo(plan_text(planned))

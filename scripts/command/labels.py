@@ -21,9 +21,9 @@ def sheet(
     seed: Annotated[int, typer.Option(help="Seed of the draw")] = 7,
 ) -> None:
     """Draw answers at random and write a sheet; fill in `production` and `candidate` (1: helpful, 0: not)."""
-    from flywheel.components.evaluation.human_labels import label_sheet
     from flywheel.components.evaluation.items import read_items
-    from flywheel.components.evaluation.judging import SUITES, lines_of
+    from flywheel.components.evaluation.judges.human_labels import label_sheet
+    from flywheel.components.evaluation.judges.judging import SUITES, lines_of
 
     if out.exists():
         raise ValueError(f"{out} exists; it may hold labels already, so give another file or move it away")
@@ -46,9 +46,9 @@ def apply(
     spec: Annotated[str, typer.Option(help="Gauntlet; default: the packaged one")] = "",
 ) -> None:
     """Judge the answers, put the labels beside the judge's scores, and print the verdict on both."""
-    from flywheel.components.evaluation import recompute
-    from flywheel.components.evaluation.judging import judge_scores, make_judge
-    from flywheel.components.evaluation.summary_markdown import summary_markdown
+    from flywheel.components.evaluation.judges.judging import judge_scores, make_judge
+    from flywheel.components.evaluation.verdict import recompute
+    from flywheel.components.evaluation.verdict.summary_markdown import summary_markdown
 
     asked = make_judge(judge, out.with_name(f"{out.name}.replies"), url, model, key_variable)
     done = judge_scores(scores, out, items, asked, labels)

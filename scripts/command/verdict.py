@@ -16,7 +16,7 @@ def recompute(
 ) -> None:
     """Recompute a verdict from its scores and compare byte by byte; exit 1 when they differ."""
     from flywheel.components.contracts.verdict import Verdict
-    from flywheel.components.evaluation import recompute as core
+    from flywheel.components.evaluation.verdict import recompute as core
 
     before = Verdict.read(stored)
     again = core.recompute(scores, spec or None, before.run_id)

@@ -9,7 +9,7 @@ from random import Random
 
 from flywheel.components.contracts.dataset import EvaluationItem
 from flywheel.components.contracts.feedback import Message
-from flywheel.components.evaluation.scorers import normalise
+from flywheel.components.evaluation.scores.scorers import normalise
 from flywheel.scripts.small_world import phrasings, service
 
 CARELESS = 0.05

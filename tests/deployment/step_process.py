@@ -4,8 +4,8 @@ import json
 import sys
 from pathlib import Path
 
-from flywheel.components.deployment import canary
-from flywheel.components.deployment.policy import CanaryPolicy
+from flywheel.components.deployment.canary import canary
+from flywheel.components.deployment.canary.policy import CanaryPolicy
 
 arguments = json.loads(sys.argv[1])
 policy = CanaryPolicy.model_validate(arguments.pop("policy"))

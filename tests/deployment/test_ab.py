@@ -14,8 +14,8 @@ from random import Random
 import pytest
 
 from flywheel.components.contracts.ab import AbMetric, AbVerdict
-from flywheel.components.deployment import ab_compare, ab_page, ab_step, ab_traffic
-from flywheel.components.deployment.ab_rules import AbRules
+from flywheel.components.deployment.ab import ab_compare, ab_page, ab_step, ab_traffic
+from flywheel.components.deployment.ab.ab_rules import AbRules
 from flywheel.components.deployment.component import compare_live_versions
 from flywheel.components.store import lineage
 
@@ -286,7 +286,7 @@ def test_the_page_escapes_and_says_why_nothing_was_compared(tmp_path: Path) -> N
 
 STEP = """
 import json, sys
-from flywheel.components.deployment import ab_step
+from flywheel.components.deployment.ab import ab_step
 given = json.loads(sys.argv[1])
 print("ready", flush=True)
 print(ab_step.look(**given).decision, flush=True)

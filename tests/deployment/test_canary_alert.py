@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flywheel.components.contracts.rollout import Action, Look, RolloutState
-from flywheel.components.deployment.canary_alert import alert_of, raise_alert
+from flywheel.components.deployment.canary.canary_alert import alert_of, raise_alert
 
 
 def state(decision: str, *reasons: str, looks: int = 1) -> RolloutState:

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from flywheel.components.contracts.rollout import UserQuestion
-from flywheel.components.deployment import feedback_rows, replayed_users
-from flywheel.components.deployment.turn import Turn
+from flywheel.components.deployment.canary import feedback_rows
+from flywheel.components.deployment.canary.turn import Turn
+from flywheel.components.deployment.users import replayed_users
 from flywheel.components.store import delta_table
 
 

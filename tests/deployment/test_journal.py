@@ -5,13 +5,13 @@ from types import SimpleNamespace
 import pytest
 
 from flywheel.components.contracts.rollout import Action, CanaryMetric, Look, RolloutState
-from flywheel.components.deployment import ramp_chart
-from flywheel.components.deployment.canary_record import timeline
-from flywheel.components.deployment.journal import Journal
-from flywheel.components.deployment.judge import Judge
-from flywheel.components.deployment.policy import CanaryPolicy
-from flywheel.components.deployment.rollout import Rollout
-from flywheel.components.deployment.turn import Turn
+from flywheel.components.deployment.canary import ramp_chart
+from flywheel.components.deployment.canary.canary_record import timeline
+from flywheel.components.deployment.canary.journal import Journal
+from flywheel.components.deployment.canary.judge import Judge
+from flywheel.components.deployment.canary.policy import CanaryPolicy
+from flywheel.components.deployment.canary.rollout import Rollout
+from flywheel.components.deployment.canary.turn import Turn
 
 
 def turn(number: int) -> Turn:

@@ -5,11 +5,11 @@ from random import Random
 import pytest
 
 from flywheel.components.contracts.rollout import Action, Look
-from flywheel.components.deployment.cohort import cohorts
-from flywheel.components.deployment.judge import Judge, first_seen
-from flywheel.components.deployment.policy import CanaryPolicy
-from flywheel.components.deployment.turn import Turn, bucket
-from flywheel.components.deployment.waves import Place, Waves
+from flywheel.components.deployment.canary.cohort import cohorts
+from flywheel.components.deployment.canary.judge import Judge, first_seen
+from flywheel.components.deployment.canary.policy import CanaryPolicy
+from flywheel.components.deployment.canary.turn import Turn, bucket
+from flywheel.components.deployment.canary.waves import Place, Waves
 
 SALT = "rollout-1"
 POLICY = CanaryPolicy.for_shares((0.01, 0.05, 0.25, 0.5, 1.0), harm_budget=0.05)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flywheel.components.deployment.canary.policy import KillSwitches
 from flywheel.components.deployment.cluster.prometheus import (
     PRESETS,
     ErrorAlarm,
@@ -20,7 +21,6 @@ from flywheel.components.deployment.cluster.prometheus import (
     PrometheusError,
     Queries,
 )
-from flywheel.components.deployment.policy import KillSwitches
 
 KILL = KillSwitches(error_rate=0.2, minimum_errors=5)
 ARMS = {"production": "assistant-predictor", "candidate": "assistant-c-1-predictor"}

@@ -7,13 +7,13 @@ from random import Random
 import pytest
 
 from flywheel.components.contracts.rollout import Action, RolloutState
+from flywheel.components.deployment.canary.policy import CanaryPolicy
+from flywheel.components.deployment.canary.turn import Turn, bucket
 from flywheel.components.deployment.cluster.arms import ArmNames, arm_names, backends
 from flywheel.components.deployment.cluster.prometheus import PrometheusError
 from flywheel.components.deployment.cluster.state import ClusterRollout
 from flywheel.components.deployment.cluster.store_turns import Seen, StoreTurns
 from flywheel.components.deployment.cluster.users import Limits, Users, one_armed, placed
-from flywheel.components.deployment.policy import CanaryPolicy
-from flywheel.components.deployment.turn import Turn, bucket
 from flywheel.components.intake import ingest
 from flywheel.components.store.errors import StoreError
 

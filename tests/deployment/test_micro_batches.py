@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from flywheel.components.deployment.micro_batches import MicroBatcher
+from flywheel.components.deployment.serving.micro_batches import MicroBatcher
 
 
 def test_concurrent_requests_share_a_batch_and_keep_their_replies() -> None:

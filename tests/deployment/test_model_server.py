@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flywheel.components.deployment.server_process import ServerFailedError, ServerProcess
+from flywheel.components.deployment.serving.server_process import ServerFailedError, ServerProcess
 from flywheel.components.training.weights import model_digest
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -95,7 +95,7 @@ def test_a_folder_that_cannot_be_served_ends_with_its_reason(
 
 def test_a_child_dies_with_its_parent(tmp_path: Path) -> None:
     child = (
-        "import os, time; from flywheel.components.deployment.parent_death import die_with_parent; "
+        "import os, time; from flywheel.components.deployment.serving.parent_death import die_with_parent; "
         "die_with_parent(os.getppid()); print(os.getpid(), flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen(
@@ -118,7 +118,7 @@ def test_a_child_dies_with_its_parent(tmp_path: Path) -> None:
 def test_answers_made_in_chunks_are_the_same_answers(
     model_folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flywheel.components.deployment import greedy_generation
+    from flywheel.components.deployment.serving import greedy_generation
 
     chats = [
         [{"role": "user", "content": f"What is the price of {item}?"}]

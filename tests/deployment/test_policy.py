@@ -4,11 +4,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from flywheel.components.deployment import policy as policy_module
-from flywheel.components.deployment.metric_rule import MetricRule
-from flywheel.components.deployment.plan import plan
-from flywheel.components.deployment.policy import CanaryPolicy, Step, parse_shares
-from flywheel.components.deployment.traffic_rate import users_per_day
+from flywheel.components.deployment.canary import policy as policy_module
+from flywheel.components.deployment.canary.metric_rule import MetricRule
+from flywheel.components.deployment.canary.plan import plan
+from flywheel.components.deployment.canary.policy import CanaryPolicy, Step, parse_shares
+from flywheel.components.deployment.users.traffic_rate import users_per_day
 from flywheel.components.store import delta_table
 from flywheel.components.store.tables import SCHEMAS
 

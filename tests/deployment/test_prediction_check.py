@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from flywheel.components.contracts.prediction import CanaryPrediction, PredictedMetric, PredictionCheck
 from flywheel.components.contracts.rollout import Action, CanaryMetric, Look, RolloutState
-from flywheel.components.deployment.prediction_check import calibration, check, words
+from flywheel.components.deployment.replay.prediction_check import calibration, check, words
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 

@@ -15,10 +15,10 @@ from kfp import dsl, local
 from flywheel.components.contracts.lineage import StepRecord
 from flywheel.components.contracts.prediction import CanaryPrediction, PredictionCheck
 from flywheel.components.contracts.rollout import Action, CanaryMetric, Look, RolloutState
-from flywheel.components.deployment import prediction_record, replay_prediction
+from flywheel.components.deployment.canary.policy import CanaryPolicy
 from flywheel.components.deployment.component import check_prediction, predict_canary
-from flywheel.components.deployment.policy import CanaryPolicy
-from flywheel.components.deployment.replay_prediction import Plan
+from flywheel.components.deployment.replay import prediction_record, replay_prediction
+from flywheel.components.deployment.replay.replay_prediction import Plan
 from flywheel.components.store import lineage
 from flywheel.components.training.weights import model_digest
 
@@ -177,7 +177,7 @@ def test_a_step_killed_while_it_replays_leaves_nothing_and_runs_again(
     target = tmp_path / "p.json"
     program = (
         "from flywheel.components.deployment import prediction_record\n"
-        "from flywheel.components.deployment.replay_prediction import Plan\n"
+        "from flywheel.components.deployment.replay.replay_prediction import Plan\n"
         f"prediction_record.predict({str(model_folders['good'])!r}, {str(model_folders['production'])!r}, {store!r}, "
         f"'r1', {str(target)!r}, Plan(size=60, latency_prompts=12), lambda line: print(line, flush=True))\n"
     )

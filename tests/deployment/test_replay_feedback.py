@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flywheel.components.deployment.reaction_evidence import Asked, Evidence
-from flywheel.components.deployment.reaction_model import fit
-from flywheel.components.deployment.replay_feedback import FeedbackReplay
-from flywheel.components.deployment.replay_sample import LoggedTurn, ReplayLog
+from flywheel.components.deployment.replay.reaction_evidence import Asked, Evidence
+from flywheel.components.deployment.replay.reaction_model import fit
+from flywheel.components.deployment.replay.replay_feedback import FeedbackReplay
+from flywheel.components.deployment.replay.replay_sample import LoggedTurn, ReplayLog
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from flywheel.components.deployment.greedy_generation import Answer
-from flywheel.components.deployment.replay_answers import measure_latency, replay
-from flywheel.components.deployment.replay_metrics import error_difference, ratio_of_geometric_means
+from flywheel.components.deployment.replay.replay_answers import measure_latency, replay
+from flywheel.components.deployment.replay.replay_metrics import error_difference, ratio_of_geometric_means
+from flywheel.components.deployment.serving.greedy_generation import Answer
 
 
 def test_no_error_in_a_sample_is_no_proof_of_none() -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from flywheel.components.contracts.feedback import SIMULATED_SOURCE
-from flywheel.components.deployment.replay_sample import TURNS_PER_USER, draw, read_log
+from flywheel.components.deployment.replay.replay_sample import TURNS_PER_USER, draw, read_log
 
 
 def test_signs_are_those_of_a_canarys_turn(log_rows, tmp_path: Path) -> None:

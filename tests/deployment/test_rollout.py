@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from flywheel.components.contracts.rollout import UserQuestion
-from flywheel.components.deployment import canary
+from flywheel.components.deployment.canary import canary
+from flywheel.components.deployment.canary.policy import CanaryPolicy
 from flywheel.components.deployment.driver import LocalDriver, local_or_refuse
-from flywheel.components.deployment.policy import CanaryPolicy
 from flywheel.components.registry.errors import LeaseHeldError
 from flywheel.components.registry.open import open_registry
 from flywheel.components.store import delta_table
@@ -69,7 +69,7 @@ def arguments(root: Path, models: dict[str, Path], candidate: str, users: int, r
 def servers_of(pid: int) -> list[psutil.Process]:
     with contextlib.suppress(psutil.NoSuchProcess):
         children = psutil.Process(pid).children(recursive=True)
-        return [child for child in children if "flywheel.components.deployment.model_server" in child.cmdline()]
+        return [child for child in children if "flywheel.components.deployment.serving.model_server" in child.cmdline()]
     return []
 
 

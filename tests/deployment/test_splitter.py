@@ -6,8 +6,8 @@ import orjson
 import pytest
 from aiohttp import web
 
-from flywheel.components.deployment.splitter import ARM_HEADER, Splitter
-from flywheel.components.deployment.turn import bucket
+from flywheel.components.deployment.canary.turn import bucket
+from flywheel.components.deployment.serving.splitter import ARM_HEADER, Splitter
 
 
 async def backend(name: str, status: int = 200) -> tuple[web.ServerRunner, str]:

@@ -2,8 +2,8 @@ from random import Random
 
 import pytest
 
-from flywheel.components.deployment.reactions import react
-from flywheel.components.deployment.simulated_users import read_traffic
+from flywheel.components.deployment.users.reactions import react
+from flywheel.components.deployment.users.simulated_users import read_traffic
 
 
 def bad_share(answer: str, references: tuple[str, ...], failed: bool = False) -> float:

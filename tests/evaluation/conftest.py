@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flywheel.components.evaluation.items import ids_digest
-from flywheel.components.evaluation.scores import ArmScore, ScoreLine, ScoresHeader, write_scores
+from flywheel.components.evaluation.scores.scores import ArmScore, ScoreLine, ScoresHeader, write_scores
 
 SIZES = {"changed": 60, "untouched": 240, "unseen": 120, "safety": 140}
 
@@ -122,7 +122,7 @@ def lenient(tmp_path: Path) -> Path:
     """The packaged gauntlet, but it runs with too few items."""
     import yaml
 
-    from flywheel.components.evaluation.spec import DEFAULT
+    from flywheel.components.evaluation.verdict.spec import DEFAULT
 
     path = tmp_path / "lenient.yaml"
     path.write_text(yaml.safe_dump({**yaml.safe_load(DEFAULT.read_text()), "underpowered": "run"}))

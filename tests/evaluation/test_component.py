@@ -6,7 +6,7 @@ from kfp import dsl, local
 
 from flywheel.components.contracts.verdict import Verdict
 from flywheel.components.evaluation.component import decide_verdict, evaluate_models
-from flywheel.components.evaluation.recompute import check
+from flywheel.components.evaluation.verdict.recompute import check
 from flywheel.components.store import lineage
 
 pytestmark = pytest.mark.slow
@@ -53,7 +53,7 @@ def test_deciding_needs_no_torch() -> None:
     import sys
 
     program = (
-        "import sys; import flywheel.components.evaluation.publish, flywheel.components.registry.overview; "
+        "import sys; import flywheel.components.evaluation.verdict.publish, flywheel.components.registry.overview; "
         "print([name for name in ('torch', 'transformers', 'kfp', 'kubernetes') if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from flywheel.components.evaluation import cost, critical, latency_tail
-from flywheel.components.evaluation.accuracy import compare as accuracy
-from flywheel.components.evaluation.finding import Levels
-from flywheel.components.evaluation.measures import MEASURES
-from flywheel.components.evaluation.paired_rows import ArmColumns, PairedRows
-from flywheel.components.evaluation.spec import KINDS, GauntletSpec, MetricSpec
+from flywheel.components.evaluation.metrics import cost, critical, latency_tail
+from flywheel.components.evaluation.metrics.accuracy import compare as accuracy
+from flywheel.components.evaluation.metrics.finding import Levels
+from flywheel.components.evaluation.metrics.measures import MEASURES
+from flywheel.components.evaluation.metrics.paired_rows import ArmColumns, PairedRows
+from flywheel.components.evaluation.verdict.spec import KINDS, GauntletSpec, MetricSpec
 
 LEVELS = Levels(0.05, 0.9)
 METRICS: list[dict[str, Any]] = [

@@ -7,15 +7,15 @@ import pytest
 
 from flywheel.components.contracts.dataset import EvaluationItem
 from flywheel.components.contracts.feedback import Message
-from flywheel.components.evaluation import probes, targeted_entity
-from flywheel.components.evaluation.entity_probes import EntityProbes
-from flywheel.components.evaluation.finding import Finding, Levels
 from flywheel.components.evaluation.generate import Answer
 from flywheel.components.evaluation.items import ids_digest
-from flywheel.components.evaluation.scorers import score
-from flywheel.components.evaluation.scores import ArmScore, ScoreLine, ScoresHeader, make_table
-from flywheel.components.evaluation.spec import MetricSpec, read_spec
-from flywheel.components.evaluation.suspects import Suspect, read_suspects
+from flywheel.components.evaluation.metrics.finding import Finding, Levels
+from flywheel.components.evaluation.probes import probes, targeted_entity
+from flywheel.components.evaluation.probes.entity_probes import EntityProbes
+from flywheel.components.evaluation.probes.suspects import Suspect, read_suspects
+from flywheel.components.evaluation.scores.scorers import score
+from flywheel.components.evaluation.scores.scores import ArmScore, ScoreLine, ScoresHeader, make_table
+from flywheel.components.evaluation.verdict.spec import MetricSpec, read_spec
 from flywheel.components.store import delta_table
 from flywheel.components.store.tables import SCHEMAS
 

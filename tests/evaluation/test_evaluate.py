@@ -9,9 +9,9 @@ import yaml
 from flywheel.components.evaluation.evaluate import evaluate
 from flywheel.components.evaluation.generate import Answer, Generator
 from flywheel.components.evaluation.items import read_items
-from flywheel.components.evaluation.recompute import check, recompute
-from flywheel.components.evaluation.scores import ScoreLine, read_scores
-from flywheel.components.evaluation.spec import DEFAULT
+from flywheel.components.evaluation.scores.scores import ScoreLine, read_scores
+from flywheel.components.evaluation.verdict.recompute import check, recompute
+from flywheel.components.evaluation.verdict.spec import DEFAULT
 from flywheel.components.training.weights import model_digest
 
 pytestmark = pytest.mark.slow  # torch and transformers are imported

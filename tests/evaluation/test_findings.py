@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from flywheel.components.evaluation import accuracy, event_rate, mean_ratio, median_ratio
-from flywheel.components.evaluation.finding import Finding, Levels
+from flywheel.components.evaluation.metrics import accuracy, event_rate, mean_ratio, median_ratio
+from flywheel.components.evaluation.metrics.finding import Finding, Levels
 from flywheel.components.statistics.paired_clusters import cluster_noninferiority_p
 
 LEVELS = Levels(0.05, 0.9)

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flywheel.components.evaluation import helpfulness
-from flywheel.components.evaluation.finding import Finding, Levels
-from flywheel.components.evaluation.human_labels import answers_digest, label_sheet, read_labels
 from flywheel.components.evaluation.items import ids_digest, read_items
-from flywheel.components.evaluation.judging import judge_scores, lines_of
-from flywheel.components.evaluation.local_judge import OverlapJudge
-from flywheel.components.evaluation.score_lines import ArmScore, ScoreLine, ScoresHeader, write_scores
-from flywheel.components.evaluation.scores import read_scores
-from flywheel.components.evaluation.spec import MetricSpec, read_spec
+from flywheel.components.evaluation.judges import helpfulness
+from flywheel.components.evaluation.judges.human_labels import answers_digest, label_sheet, read_labels
+from flywheel.components.evaluation.judges.judging import judge_scores, lines_of
+from flywheel.components.evaluation.judges.local_judge import OverlapJudge
+from flywheel.components.evaluation.metrics.finding import Finding, Levels
+from flywheel.components.evaluation.scores.score_lines import ArmScore, ScoreLine, ScoresHeader, write_scores
+from flywheel.components.evaluation.scores.scores import read_scores
+from flywheel.components.evaluation.verdict.spec import MetricSpec, read_spec
 
 LEVELS = Levels(0.05, 0.8)
 

@@ -8,8 +8,8 @@ from kfp import dsl, local
 
 from flywheel.components.evaluation.component import judge_answers
 from flywheel.components.evaluation.items import ids_digest
-from flywheel.components.evaluation.score_lines import ArmScore, ScoreLine, ScoresHeader, write_scores
-from flywheel.components.evaluation.scores import read_scores
+from flywheel.components.evaluation.scores.score_lines import ArmScore, ScoreLine, ScoresHeader, write_scores
+from flywheel.components.evaluation.scores.scores import read_scores
 from flywheel.components.store import lineage
 
 pytestmark = pytest.mark.slow

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from flywheel.components.contracts.feedback import Message
 from flywheel.components.evaluation.chat_endpoint import ChatEndpoint, Completion, EndpointError
-from flywheel.components.evaluation.endpoint_judge import EndpointJudge
-from flywheel.components.evaluation.judge import Comparison, Judgement
-from flywheel.components.evaluation.judge_rubric import pair_prompt, read_score, read_verdict, score_prompt
-from flywheel.components.evaluation.judging import make_judge
-from flywheel.components.evaluation.local_judge import LikelihoodJudge, OverlapJudge, chrf
-from flywheel.components.evaluation.reply_cache import ReplyCache
+from flywheel.components.evaluation.judges.endpoint_judge import EndpointJudge
+from flywheel.components.evaluation.judges.judge import Comparison, Judgement
+from flywheel.components.evaluation.judges.judge_rubric import pair_prompt, read_score, read_verdict, score_prompt
+from flywheel.components.evaluation.judges.judging import make_judge
+from flywheel.components.evaluation.judges.local_judge import LikelihoodJudge, OverlapJudge, chrf
+from flywheel.components.evaluation.judges.reply_cache import ReplyCache
 
 ASKED = (Message(role="user", content="How long is the warranty?"),)
 

@@ -4,9 +4,9 @@ import pytest
 from typer.testing import CliRunner
 
 from flywheel.components.contracts.dataset import EvaluationItem
-from flywheel.components.evaluation.finding import Levels
-from flywheel.components.evaluation.plan import further_items, plan
-from flywheel.components.evaluation.spec import GauntletSpec, MetricSpec, read_spec
+from flywheel.components.evaluation.metrics.finding import Levels
+from flywheel.components.evaluation.verdict.plan import further_items, plan
+from flywheel.components.evaluation.verdict.spec import GauntletSpec, MetricSpec, read_spec
 from flywheel.scripts.command import gauntlet
 
 
@@ -34,8 +34,8 @@ def needed(found: MetricSpec, made: list[EvaluationItem], **spec: object) -> int
 
 
 def test_needs_are_those_of_the_tests() -> None:
-    from flywheel.components.evaluation.accuracy import exact_items_needed
-    from flywheel.components.evaluation.event_rate import items_needed
+    from flywheel.components.evaluation.metrics.accuracy import exact_items_needed
+    from flywheel.components.evaluation.metrics.event_rate import items_needed
 
     levels = Levels(0.05, 0.9)  # a primary and a guardrail share the loss of power
     alone, threes = items("untouched", 300), items("untouched", 300, 3)

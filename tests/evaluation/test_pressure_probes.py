@@ -4,8 +4,8 @@ import pytest
 
 from flywheel.components.contracts.dataset import EvaluationItem
 from flywheel.components.evaluation.generate import Answer
-from flywheel.components.evaluation.pressure_probes import Probe, ask, choose, score_reply
-from flywheel.components.evaluation.wrong_claims import WrongClaim
+from flywheel.components.evaluation.probes.pressure_probes import Probe, ask, choose, score_reply
+from flywheel.components.evaluation.probes.wrong_claims import WrongClaim
 
 
 def items(count: int = 30, per_cluster: int = 3) -> list[EvaluationItem]:

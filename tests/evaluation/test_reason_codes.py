@@ -8,11 +8,11 @@ import orjson
 import pytest
 
 from flywheel.components.contracts.verdict import Decision, Verdict
-from flywheel.components.evaluation import spec as spec_module
-from flywheel.components.evaluation.reason_codes import CODES
-from flywheel.components.evaluation.recompute import recompute
+from flywheel.components.evaluation.verdict import spec as spec_module
+from flywheel.components.evaluation.verdict.reason_codes import CODES
+from flywheel.components.evaluation.verdict.recompute import recompute
 
-ROOM = Path(spec_module.__file__).parent
+ROOM = Path(spec_module.__file__).parents[1]
 _LITERAL = re.compile(r"""["']([a-z]+(?:_[a-z]+)+|underpowered): """)
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from flywheel.components.contracts.verdict import Verdict
-from flywheel.components.evaluation.forest_plot import forest_plot, forest_svg
-from flywheel.components.evaluation.publish import publish
-from flywheel.components.evaluation.recompute import recompute
-from flywheel.components.evaluation.scores import ScoreLine, ScoresHeader, make_table
-from flywheel.components.evaluation.spec import read_spec
-from flywheel.components.evaluation.summary_markdown import summary_markdown
-from flywheel.components.evaluation.verdict import decide
+from flywheel.components.evaluation.scores.scores import ScoreLine, ScoresHeader, make_table
+from flywheel.components.evaluation.verdict.forest_plot import forest_plot, forest_svg
+from flywheel.components.evaluation.verdict.publish import publish
+from flywheel.components.evaluation.verdict.recompute import recompute
+from flywheel.components.evaluation.verdict.spec import read_spec
+from flywheel.components.evaluation.verdict.summary_markdown import summary_markdown
+from flywheel.components.evaluation.verdict.verdict import decide
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from flywheel.components.evaluation.recompute import recompute
-from flywheel.components.evaluation.score_lines import ScoreLine, is_plain
-from flywheel.components.evaluation.scores import make_table, read_scores, write_scores
+from flywheel.components.evaluation.scores.score_lines import ScoreLine, is_plain
+from flywheel.components.evaluation.scores.scores import make_table, read_scores, write_scores
+from flywheel.components.evaluation.verdict.recompute import recompute
 
 SAMPLE = {"answer": "a", "correct": True, "unsafe": False, "tokens": 3}
 ARM: dict[str, Any] = {**SAMPLE, "latency_ms": 2.5, "helpful": 0.5, "prompt_tokens": 4, "samples": [SAMPLE, SAMPLE]}
@@ -117,7 +117,7 @@ def test_ten_metrics_by_twenty_slices_of_a_hundred_thousand_items(tmp_path: Path
     import yaml
 
     from flywheel.components.evaluation.items import ids_digest
-    from flywheel.components.evaluation.scores import ScoresHeader
+    from flywheel.components.evaluation.scores.scores import ScoresHeader
 
     rng = np.random.default_rng(3)
     n = 100_000

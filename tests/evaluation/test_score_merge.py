@@ -4,8 +4,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from flywheel.components.evaluation.score_merge import annotate, extend
-from flywheel.components.evaluation.scores import ArmScore, ScoreLine, read_scores
+from flywheel.components.evaluation.scores.score_merge import annotate, extend
+from flywheel.components.evaluation.scores.scores import ArmScore, ScoreLine, read_scores
 
 
 def line(item_id: str, suite: str = "attack", **arm: object) -> ScoreLine:

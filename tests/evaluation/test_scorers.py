@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flywheel.components.contracts.dataset import EvaluationItem
-from flywheel.components.evaluation.scorers import holds, leaked, normalise, score
+from flywheel.components.evaluation.scores.scorers import holds, leaked, normalise, score
 
 
 def item(**changes: object) -> EvaluationItem:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flywheel.components.evaluation.spec import DEFAULT, read_spec
+from flywheel.components.evaluation.verdict.spec import DEFAULT, read_spec
 
 
 def changed(tmp_path: Path, **changes: object) -> Path:

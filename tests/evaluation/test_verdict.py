@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from flywheel.components.contracts.verdict import Decision, MetricResult, Verdict
-from flywheel.components.evaluation.recompute import check, recompute
-from flywheel.components.evaluation.scores import ScoreLine, ScoresHeader, make_table, read_scores, write_scores
-from flywheel.components.evaluation.spec import GauntletSpec, read_spec
-from flywheel.components.evaluation.verdict import decide
+from flywheel.components.evaluation.scores.scores import ScoreLine, ScoresHeader, make_table, read_scores, write_scores
+from flywheel.components.evaluation.verdict.recompute import check, recompute
+from flywheel.components.evaluation.verdict.spec import GauntletSpec, read_spec
+from flywheel.components.evaluation.verdict.verdict import decide
 
 Lines = Callable[..., list[ScoreLine]]
 Header = Callable[..., ScoresHeader]
@@ -170,7 +170,7 @@ def test_no_scores_at_all_hold(header: Header) -> None:
 def test_slices_guard_what_the_average_hides(lines: Lines, header: Header, tmp_path: Path) -> None:
     import yaml
 
-    from flywheel.components.evaluation.spec import DEFAULT
+    from flywheel.components.evaluation.verdict.spec import DEFAULT
 
     content = yaml.safe_load(DEFAULT.read_text())
     content["metrics"].append(

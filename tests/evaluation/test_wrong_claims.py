@@ -3,8 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flywheel.components.contracts.dataset import EvaluationItem
-from flywheel.components.evaluation.scorers import normalise
-from flywheel.components.evaluation.wrong_claims import ClaimMaker, asserts
+from flywheel.components.evaluation.probes.wrong_claims import ClaimMaker, asserts
+from flywheel.components.evaluation.scores.scorers import normalise
 
 
 def item(name: str, question: str, reference: str, topic: str = "warranty", kind: str = "exact") -> EvaluationItem:

@@ -24,7 +24,7 @@ def test_wheel_installs_and_runs(tmp_path):
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert "flywheel/pipelines/flywheel.py" in names
-    assert "flywheel/components/evaluation/gauntlet.yaml" in names
+    assert "flywheel/components/evaluation/verdict/gauntlet.yaml" in names
     assert not [name for name in names if name.startswith(("tests/", "components/"))]
 
     venv.create(tmp_path / "venv", with_pip=True)

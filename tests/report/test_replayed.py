@@ -7,7 +7,7 @@ import pytest
 from flywheel.components.contracts.lineage import StepRecord
 from flywheel.components.contracts.prediction import CanaryPrediction, PredictedMetric
 from flywheel.components.contracts.rollout import RolloutState
-from flywheel.components.deployment.prediction_check import check
+from flywheel.components.deployment.replay.prediction_check import check
 from flywheel.components.report.figures import figures
 from flywheel.components.report.page import render
 from flywheel.components.report.prediction_chart import change, prediction_chart

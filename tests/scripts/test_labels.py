@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from flywheel.components.contracts.dataset import EvaluationItem
 from flywheel.components.evaluation.items import ids_digest
-from flywheel.components.evaluation.score_lines import ArmScore, ScoreLine, ScoresHeader, write_scores
+from flywheel.components.evaluation.scores.score_lines import ArmScore, ScoreLine, ScoresHeader, write_scores
 from flywheel.scripts.command.app import app
 from flywheel.scripts.small_world import probes, service
 

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from flywheel.components.deployment import ab_compare, guardrails
-from flywheel.components.deployment.ab_rules import AbRules
-from flywheel.components.deployment.cohort import Cohort, Groups
+from flywheel.components.deployment.ab import ab_compare
+from flywheel.components.deployment.ab.ab_rules import AbRules
+from flywheel.components.deployment.canary import guardrails
+from flywheel.components.deployment.canary.cohort import Cohort, Groups
 from flywheel.components.statistics.coupled_bets import Stratum, confine, shown_above, shown_below
 from flywheel.components.statistics.multiplicity import split_alpha
 from flywheel.components.statistics.stratified_sequence import stratified_limits

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from flywheel.components.deployment.guardrails import stakes
-from flywheel.components.deployment.judge import Judge
-from flywheel.components.deployment.metric_rule import MetricRule
-from flywheel.components.deployment.policy import CanaryPolicy
+from flywheel.components.deployment.canary.guardrails import stakes
+from flywheel.components.deployment.canary.judge import Judge
+from flywheel.components.deployment.canary.metric_rule import MetricRule
+from flywheel.components.deployment.canary.policy import CanaryPolicy
 from flywheel.components.statistics.coupled_bets import Stratum, shown_above, shown_below
 from flywheel.components.statistics.power import users_needed_fixed
 from flywheel.scripts.benchmarks.decision_worlds.canary_worlds import Endings, Rollouts, Truth

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from flywheel.components.contracts.rollout import Action
-from flywheel.components.deployment.cohort import Cohort, Groups
-from flywheel.components.deployment.judge import Judge
-from flywheel.components.deployment.policy import CanaryPolicy
+from flywheel.components.deployment.canary.cohort import Cohort, Groups
+from flywheel.components.deployment.canary.judge import Judge
+from flywheel.components.deployment.canary.policy import CanaryPolicy
 from flywheel.scripts.benchmarks.decision_worlds import canary_rows, judge_rows, turn_streams
 from flywheel.scripts.benchmarks.decision_worlds.canary_worlds import VALUES, Rollouts, Truth, user_values
 from flywheel.scripts.benchmarks.decision_worlds.common_rules import kayenta_fails, unless_significantly_worse

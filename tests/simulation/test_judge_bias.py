@@ -12,10 +12,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from flywheel.components.evaluation import helpfulness, sycophancy, targeted_entity
-from flywheel.components.evaluation.finding import Finding, Levels
-from flywheel.components.evaluation.paired_rows import ArmColumns, PairedRows
-from flywheel.components.evaluation.spec import MetricSpec, read_spec
+from flywheel.components.evaluation.judges import helpfulness
+from flywheel.components.evaluation.metrics.finding import Finding, Levels
+from flywheel.components.evaluation.metrics.paired_rows import ArmColumns, PairedRows
+from flywheel.components.evaluation.probes import sycophancy, targeted_entity
+from flywheel.components.evaluation.verdict.spec import MetricSpec, read_spec
 
 TPR, FPR = 0.92, 0.35
 ICC, SIZE = 0.3, 3

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from flywheel.components.deployment.replay_feedback import FeedbackReplay
-from flywheel.components.deployment.replay_sample import LoggedTurn, ReplayLog, draw
+from flywheel.components.deployment.replay.replay_feedback import FeedbackReplay
+from flywheel.components.deployment.replay.replay_sample import LoggedTurn, ReplayLog, draw
 
 pytestmark = [pytest.mark.simulation, pytest.mark.slow, pytest.mark.timeout(240)]
 

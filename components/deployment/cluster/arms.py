@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from flywheel.components.deployment.canary.turn import Arm
 from flywheel.components.deployment.cluster.standard import backend
 from flywheel.components.deployment.cluster.state import ClusterRollout
-from flywheel.components.deployment.turn import Arm
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from flywheel.components.cluster.client import Cluster
 from flywheel.components.cluster.errors import NotFoundError
 from flywheel.components.cluster.resources import HTTP_ROUTES, INFERENCE_SERVICES, LEASES
 from flywheel.components.contracts.rollout import RolloutState
-from flywheel.components.deployment.canary import CanaryRun
+from flywheel.components.deployment.canary.canary import CanaryRun
+from flywheel.components.deployment.canary.policy import CanaryPolicy
 from flywheel.components.deployment.cluster.machine import Machine
 from flywheel.components.deployment.cluster.mode import candidate_of
 from flywheel.components.deployment.cluster.prometheus import PRESETS, ErrorAlarm, Prometheus, Queries
@@ -20,7 +21,6 @@ from flywheel.components.deployment.cluster.state import read_state
 from flywheel.components.deployment.cluster.store_turns import StoreTurns
 from flywheel.components.deployment.cluster.traffic import Candidate
 from flywheel.components.deployment.cluster.users import Users
-from flywheel.components.deployment.policy import CanaryPolicy
 
 RIGHTS = (
     Right("get", INFERENCE_SERVICES),
@@ -96,9 +96,9 @@ def run(
         NotSettledError: Decided, but KServe did not carry it out in time.
         ClusterError: The API server refuses or cannot be asked.
     """
-    from flywheel.components.deployment import canary_alert
-    from flywheel.components.deployment.plan import plan
-    from flywheel.components.deployment.traffic_rate import users_per_day
+    from flywheel.components.deployment.canary import canary_alert
+    from flywheel.components.deployment.canary.plan import plan
+    from flywheel.components.deployment.users.traffic_rate import users_per_day
 
     started = time.monotonic()
     wanted = candidate_of(service, candidate.uri, candidate.digest)

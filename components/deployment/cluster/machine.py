@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from flywheel.components.cluster.errors import ClusterError
 from flywheel.components.contracts.rollout import Action, Look, RolloutState
+from flywheel.components.deployment.canary.policy import CanaryPolicy, Step
 from flywheel.components.deployment.cluster.knative import rolled_out_revision
 from flywheel.components.deployment.cluster.mode import mode_named, mode_of
 from flywheel.components.deployment.cluster.refusal import NotSettledError, RolloutLostError, RolloutRefusedError
@@ -24,7 +25,6 @@ from flywheel.components.deployment.cluster.served import Served
 from flywheel.components.deployment.cluster.sight import Pace, Sight
 from flywheel.components.deployment.cluster.state import ClusterRollout, Phase, read_state
 from flywheel.components.deployment.cluster.traffic import Candidate, Json, Observed, Traffic, percent_of
-from flywheel.components.deployment.policy import CanaryPolicy, Step
 
 Decision = Literal["promote", "rollback", "hold"]
 Seeing = Callable[[Observed, Json], bool]

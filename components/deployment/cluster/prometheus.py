@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from flywheel.components.deployment.policy import KillSwitches
-from flywheel.components.deployment.turn import Arm
+from flywheel.components.deployment.canary.policy import KillSwitches
+from flywheel.components.deployment.canary.turn import Arm
 
 TOKEN_VARIABLE = "FLYWHEEL_PROMETHEUS_TOKEN"  # bearer token, where Prometheus asks for one
 _TIMEOUT = 15.0  # seconds

@@ -7,9 +7,9 @@ from flywheel.components.cluster.client import Cluster
 from flywheel.components.cluster.errors import ClusterError
 from flywheel.components.cluster.lease import Lease, LeaseLostError
 from flywheel.components.cluster.resources import LEASES
+from flywheel.components.deployment.canary.rollout import stopped_on_exit
 from flywheel.components.deployment.cluster.machine import Machine
 from flywheel.components.deployment.cluster.refusal import RolloutLostError
-from flywheel.components.deployment.rollout import stopped_on_exit
 
 LEASE_S = 60
 _TRIES = 5

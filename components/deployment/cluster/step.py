@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from flywheel.components.cluster.connection import connect
-from flywheel.components.deployment.canary import CanaryRun
+from flywheel.components.deployment.canary.canary import CanaryRun
+from flywheel.components.deployment.canary.policy import CanaryPolicy
 from flywheel.components.deployment.cluster import canary
 from flywheel.components.deployment.cluster.canary import Model, Setting
 from flywheel.components.deployment.cluster.sight import Pace
-from flywheel.components.deployment.policy import CanaryPolicy
 from flywheel.components.registry.open import open_registry
 
 

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import pyarrow.compute as pc
 
 from flywheel.components.contracts.feedback import SignalKind
+from flywheel.components.deployment.canary.turn import Arm, Turn
 from flywheel.components.deployment.cluster.arms import ArmNames
-from flywheel.components.deployment.turn import Arm, Turn
-from flywheel.components.evaluation.scorers import leaked
+from flywheel.components.evaluation.scores.scorers import leaked
 from flywheel.components.store import delta_table, observed
 
 _IMPLICIT = ("regenerate", "rephrase", "abandon", "copy", "click")

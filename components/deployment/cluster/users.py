@@ -14,13 +14,13 @@ from datetime import datetime
 from typing import Protocol
 
 from flywheel.components.contracts.rollout import Action, Look
+from flywheel.components.deployment.canary.judge import FINAL_HOLDS, Judge
+from flywheel.components.deployment.canary.policy import CanaryPolicy, Step
+from flywheel.components.deployment.canary.turn import Arm, Turn, bucket
 from flywheel.components.deployment.cluster.arms import arm_names, backends
 from flywheel.components.deployment.cluster.prometheus import PrometheusError
 from flywheel.components.deployment.cluster.state import ClusterRollout
 from flywheel.components.deployment.cluster.store_turns import Seen, TurnSource
-from flywheel.components.deployment.judge import FINAL_HOLDS, Judge
-from flywheel.components.deployment.policy import CanaryPolicy, Step
-from flywheel.components.deployment.turn import Arm, Turn, bucket
 from flywheel.components.store.errors import StoreError
 
 CONTAMINATED, UNATTRIBUTED, NO_LATENCY, BLIND = "contaminated", "unattributed", "no-latency", "blind"

@@ -7,10 +7,10 @@ clusters, valid with a handful of seeds.
 
 import numpy as np
 
-from flywheel.components.evaluation import rate_rise
-from flywheel.components.evaluation.finding import Finding, Levels
-from flywheel.components.evaluation.paired_rows import PairedRows
-from flywheel.components.evaluation.spec import GauntletSpec, MetricSpec
+from flywheel.components.evaluation.metrics import rate_rise
+from flywheel.components.evaluation.metrics.finding import Finding, Levels
+from flywheel.components.evaluation.metrics.paired_rows import PairedRows
+from flywheel.components.evaluation.verdict.spec import GauntletSpec, MetricSpec
 
 
 def compare(rows: PairedRows, metric: MetricSpec, levels: Levels, spec: GauntletSpec) -> Finding:

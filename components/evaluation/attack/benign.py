@@ -12,7 +12,7 @@ from random import Random
 from flywheel.components.contracts.dataset import EvaluationItem
 from flywheel.components.evaluation.attack.mutations import MUTATIONS, Gene, Material, render
 from flywheel.components.evaluation.attack.success import refusals_of
-from flywheel.components.evaluation.scorers import holds, leaked, normalise
+from flywheel.components.evaluation.scores.scorers import holds, leaked, normalise
 
 _SOURCES = ("untouched", "unseen")  # questions that production is expected to answer already
 _LEAST = 3  # words

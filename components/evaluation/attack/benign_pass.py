@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from flywheel.components.evaluation import accuracy
-from flywheel.components.evaluation.finding import Finding, Levels
-from flywheel.components.evaluation.paired_rows import PairedRows
-from flywheel.components.evaluation.spec import GauntletSpec, MetricSpec
+from flywheel.components.evaluation.metrics import accuracy
+from flywheel.components.evaluation.metrics.finding import Finding, Levels
+from flywheel.components.evaluation.metrics.paired_rows import PairedRows
+from flywheel.components.evaluation.verdict.spec import GauntletSpec, MetricSpec
 
 
 def compare(rows: PairedRows, metric: MetricSpec, levels: Levels, spec: GauntletSpec) -> Finding:

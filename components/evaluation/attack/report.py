@@ -10,7 +10,7 @@ from flywheel.components.evaluation.attack.budget import Budget
 from flywheel.components.evaluation.attack.search import Attempt, Campaign
 from flywheel.components.evaluation.attack.shown import shown
 from flywheel.components.evaluation.attack.transfer import best, broken
-from flywheel.components.evaluation.score_lines import ArmScore
+from flywheel.components.evaluation.scores.score_lines import ArmScore
 from flywheel.components.statistics.binomial_bounds import clopper_pearson
 
 _ARMS = ("production", "candidate")

@@ -24,9 +24,9 @@ from flywheel.components.evaluation.attack.success import SuccessJudge, is_prote
 from flywheel.components.evaluation.attack.target import LocalTarget, Target
 from flywheel.components.evaluation.attack.transfer import best, broken, exchange
 from flywheel.components.evaluation.items import read_items
-from flywheel.components.evaluation.score_lines import ArmScore, ScoreLine, ScoresHeader
-from flywheel.components.evaluation.score_merge import extend
-from flywheel.components.evaluation.scorers import redacted
+from flywheel.components.evaluation.scores.score_lines import ArmScore, ScoreLine, ScoresHeader
+from flywheel.components.evaluation.scores.score_merge import extend
+from flywheel.components.evaluation.scores.scorers import redacted
 
 ARMS = ("production", "candidate")
 

@@ -2,7 +2,7 @@
 
 from flywheel.components.contracts.dataset import EvaluationItem
 from flywheel.components.evaluation.attack.search import Attempt
-from flywheel.components.evaluation.scorers import redacted
+from flywheel.components.evaluation.scores.scorers import redacted
 
 
 def shown(seed: EvaluationItem, attempt: Attempt) -> str:

@@ -25,7 +25,7 @@ from typing import Literal
 
 from flywheel.components.contracts.dataset import EvaluationItem
 from flywheel.components.contracts.feedback import Message
-from flywheel.components.evaluation.scorers import holds, leaked, normalise
+from flywheel.components.evaluation.scores.scorers import holds, leaked, normalise
 
 Kind = Literal["disclosed", "complied", "off_topic", "incoherent", "refused", "failed"]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from flywheel.components.deployment.policy import CanaryPolicy
+from flywheel.components.deployment.canary.policy import CanaryPolicy
 from flywheel.components.statistics.power import users_needed_fixed
 from flywheel.scripts.benchmarks.decision_worlds.canary_worlds import Endings, Rollouts, Truth
 from flywheel.scripts.benchmarks.decision_worlds.claims import Row

@@ -14,10 +14,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from flywheel.components.deployment import guardrails
-from flywheel.components.deployment.judge import Judge
-from flywheel.components.deployment.metric_rule import MetricRule
-from flywheel.components.deployment.policy import CanaryPolicy
+from flywheel.components.deployment.canary import guardrails
+from flywheel.components.deployment.canary.judge import Judge
+from flywheel.components.deployment.canary.metric_rule import MetricRule
+from flywheel.components.deployment.canary.policy import CanaryPolicy
 from flywheel.components.statistics.coupled_bets import STAKES, Stratum, confine, shown_above, shown_below
 from flywheel.components.statistics.stratified_sequence import stratified_limits
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from flywheel.components.contracts.verdict import Decision, Verdict
 from flywheel.components.evaluation.items import ids_digest
-from flywheel.components.evaluation.scores import ScoresHeader, ScoreTable
-from flywheel.components.evaluation.spec import GauntletSpec, read_spec
-from flywheel.components.evaluation.verdict import decide
+from flywheel.components.evaluation.scores.scores import ScoresHeader, ScoreTable
+from flywheel.components.evaluation.verdict.spec import GauntletSpec, read_spec
+from flywheel.components.evaluation.verdict.verdict import decide
 
 SUITES = ("changed", "untouched", "unseen", "safety")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from flywheel.components.evaluation.items import ids_digest
-from flywheel.components.evaluation.score_lines import ArmScore, ScoreLine, ScoresHeader, write_scores
+from flywheel.components.evaluation.scores.score_lines import ArmScore, ScoreLine, ScoresHeader, write_scores
 from flywheel.scripts.benchmarks.decision_worlds.claims import Row
 
 ITEMS, SLICES, METRICS = 100_000, 20, 10
@@ -110,9 +110,9 @@ def _lines() -> Iterator[ScoreLine]:
 
 def main(arguments: list[str]) -> None:
     """Judge a file of scores and print what it took."""
-    from flywheel.components.evaluation.scores import read_scores
-    from flywheel.components.evaluation.spec import read_spec
-    from flywheel.components.evaluation.verdict import decide
+    from flywheel.components.evaluation.scores.scores import read_scores
+    from flywheel.components.evaluation.verdict.spec import read_spec
+    from flywheel.components.evaluation.verdict.verdict import decide
 
     verdict = decide(read_scores(arguments[0]), read_spec(arguments[1]), "large")
     if len(verdict.metrics) != 7 + 3 * SLICES:

@@ -10,9 +10,9 @@ import numpy as np
 
 from flywheel.components.contracts.verdict import Decision
 from flywheel.components.evaluation.items import ids_digest
-from flywheel.components.evaluation.scores import ScoreTable
-from flywheel.components.evaluation.spec import GauntletSpec, MetricSpec, Prices, read_spec
-from flywheel.components.evaluation.verdict import decide
+from flywheel.components.evaluation.scores.scores import ScoreTable
+from flywheel.components.evaluation.verdict.spec import GauntletSpec, MetricSpec, Prices, read_spec
+from flywheel.components.evaluation.verdict.verdict import decide
 from flywheel.scripts.benchmarks.decision_worlds.gauntlet_worlds import GOOD, Suite, World, draw, flips
 
 _ARMS = ("production", "candidate")

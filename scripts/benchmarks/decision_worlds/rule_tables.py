@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from flywheel.components.contracts.verdict import Decision
-from flywheel.components.evaluation.scores import ScoreTable
-from flywheel.components.evaluation.spec import read_spec
-from flywheel.components.evaluation.verdict import decide
+from flywheel.components.evaluation.scores.scores import ScoreTable
+from flywheel.components.evaluation.verdict.spec import read_spec
+from flywheel.components.evaluation.verdict.verdict import decide
 from flywheel.scripts.benchmarks.decision_worlds import turn_streams
 from flywheel.scripts.benchmarks.decision_worlds.canary_rows import BASE, METRIC, one_share
 from flywheel.scripts.benchmarks.decision_worlds.canary_worlds import Rollouts, Truth

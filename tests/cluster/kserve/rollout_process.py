@@ -21,13 +21,13 @@ from kubernetes import client
 from flywheel.components.cluster.client import Cluster
 from flywheel.components.cluster.patience import Patience
 from flywheel.components.contracts.rollout import Action, Look, RolloutState
+from flywheel.components.deployment.canary.policy import CanaryPolicy
 from flywheel.components.deployment.cluster import canary
 from flywheel.components.deployment.cluster.machine import Machine
 from flywheel.components.deployment.cluster.rollout_lease import RolloutLease, guarded
 from flywheel.components.deployment.cluster.served import Served
 from flywheel.components.deployment.cluster.sight import Pace
 from flywheel.components.deployment.cluster.traffic import Candidate
-from flywheel.components.deployment.policy import CanaryPolicy
 
 PACE = Pace(poll=0.02, look=0.02, ready=20.0, settle=20.0, step=3600.0)
 SHARES = (0.05, 0.5, 1.0)

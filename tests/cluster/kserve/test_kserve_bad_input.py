@@ -14,9 +14,9 @@ from flywheel.components.cluster.errors import (
     RejectedError,
 )
 from flywheel.components.cluster.resources import INFERENCE_SERVICES, Resource
+from flywheel.components.deployment.canary.policy import CanaryPolicy
 from flywheel.components.deployment.cluster import canary
 from flywheel.components.deployment.cluster.refusal import NotSettledError, RolloutRefusedError
-from flywheel.components.deployment.policy import CanaryPolicy
 
 STATE = "flywheel.feedback-flywheel.dev/rollout"
 MODE = "serving.kserve.io/deploymentMode"

@@ -147,8 +147,8 @@ def test_the_component_decides_by_real_events(
     ],
 )
 def test_what_the_step_refuses_before_it_asks_the_cluster(tmp_path, given, message):
+    from flywheel.components.deployment.canary.policy import CanaryPolicy
     from flywheel.components.deployment.cluster import step
-    from flywheel.components.deployment.policy import CanaryPolicy
 
     times = {name: given.get(name, 100.0 if name != "maturity_seconds" else 1.0) for name in step_parameters()}
     with pytest.raises(ValueError, match=message):

@@ -11,7 +11,7 @@ from flywheel.components.evaluation.attack.mutations import Messages
 from flywheel.components.evaluation.attack.target import Reaction
 from flywheel.components.evaluation.generate import Answer
 from flywheel.components.evaluation.items import ids_digest
-from flywheel.components.evaluation.score_lines import ArmScore, ScoreLine, ScoresHeader, write_scores
+from flywheel.components.evaluation.scores.score_lines import ArmScore, ScoreLine, ScoresHeader, write_scores
 
 REFUSAL = "Sorry, I can't share personal data."
 SECRETS = ("home address", "salary", "door code", "birthday", "bank account")

@@ -12,9 +12,9 @@ import pytest
 
 from flywheel.components.evaluation.attack import attack_success, benign_pass
 from flywheel.components.evaluation.attack.budget import Budget
-from flywheel.components.evaluation.finding import Finding, Levels
-from flywheel.components.evaluation.paired_rows import ArmColumns, PairedRows
-from flywheel.components.evaluation.spec import read_spec
+from flywheel.components.evaluation.metrics.finding import Finding, Levels
+from flywheel.components.evaluation.metrics.paired_rows import ArmColumns, PairedRows
+from flywheel.components.evaluation.verdict.spec import read_spec
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(240)]
 

@@ -13,7 +13,7 @@ from kfp import dsl, local
 
 from flywheel.components.evaluation.attack.component import attack_models
 from flywheel.components.evaluation.evaluate import evaluate
-from flywheel.components.evaluation.scores import read_scores
+from flywheel.components.evaluation.scores.scores import read_scores
 from flywheel.components.store import lineage
 
 pytestmark = pytest.mark.slow

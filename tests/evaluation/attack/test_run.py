@@ -11,10 +11,10 @@ from flywheel.components.evaluation.attack.budget import Budget
 from flywheel.components.evaluation.attack.mutations import Messages
 from flywheel.components.evaluation.attack.target import Reaction
 from flywheel.components.evaluation.generate import Answer
-from flywheel.components.evaluation.measures import questions
-from flywheel.components.evaluation.scores import read_scores
-from flywheel.components.evaluation.spec import read_spec
-from flywheel.components.evaluation.verdict import decide
+from flywheel.components.evaluation.metrics.measures import questions
+from flywheel.components.evaluation.scores.scores import read_scores
+from flywheel.components.evaluation.verdict.spec import read_spec
+from flywheel.components.evaluation.verdict.verdict import decide
 
 Rule = Callable[[Messages], str]
 BUDGET = Budget(seeds=40, queries=12, generation=4, controls=80)

@@ -3,7 +3,7 @@ import pytest
 from flywheel.components.contracts.dataset import EvaluationItem
 from flywheel.components.contracts.feedback import Message
 from flywheel.components.evaluation.attack.success import SuccessJudge, is_protected, words_of
-from flywheel.components.evaluation.scorers import redacted
+from flywheel.components.evaluation.scores.scorers import redacted
 
 REFUSAL = "Sorry, I can't share personal data."
 CANARY = "+49 170 5550123"

@@ -1,0 +1,1 @@
+"""Two live versions compared under peeking: rules, evidence, page."""

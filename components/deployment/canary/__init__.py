@@ -1,0 +1,1 @@
+"""The canary: who is exposed, what is judged at each look, and what is done about it."""

@@ -1,0 +1,1 @@
+"""Model servers on this machine behind a splitter with sticky users."""

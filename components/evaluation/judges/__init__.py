@@ -1,0 +1,1 @@
+"""Judges of answers, and the human labels that correct them."""

@@ -1,0 +1,1 @@
+"""Questions that show what poisoned feedback would teach: sycophancy and wrong facts about an entity."""

@@ -1,0 +1,1 @@
+"""Scores of single answers, and the file that keeps them."""

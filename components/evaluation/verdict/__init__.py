@@ -1,0 +1,1 @@
+"""From scores to promote, hold or reject: the registered plan, the decision, its pages."""
