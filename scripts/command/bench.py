@@ -14,7 +14,11 @@ def bench(
     """Run a benchmark and print its table."""
     from flywheel.scripts import benchmarks
 
-    names = sorted(module.name for module in pkgutil.iter_modules(benchmarks.__path__) if not module.ispkg)
+    names = sorted(
+        module.name
+        for module in pkgutil.iter_modules(benchmarks.__path__)
+        if not module.ispkg or hasattr(importlib.import_module(f"{benchmarks.__name__}.{module.name}"), "main")
+    )
     if name not in names:
         for known in names:
             summary = (importlib.import_module(f"{benchmarks.__name__}.{known}").__doc__ or "").splitlines()[0]
