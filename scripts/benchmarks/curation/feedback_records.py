@@ -25,7 +25,7 @@ please help product refund delivery warranty price battery screen device app upd
 payment invoice customer service agent reply wrong right better worse need want tried asked told said found used works
 broken missing late early again still never always also because after before while since until where then than them
 good bad slow fast new old first last next same other more most less few many much very really quite only even back
-""".split()
+"""
 _SYLLABLES = (
     "ba ce di fo gu la me ni po ru sa te vi wo za bre cla dri flo gra ple sto tra qui sha whe tion ment ness ing"
 )
@@ -80,11 +80,11 @@ def write(folder: Path, rows: int, seed: int = SEED, personal: Sequence[tuple[st
     copies = int(rows * (NEAR + EXACT))
     originals = _texts(rows - copies, seed)
     made: list[tuple[str, int, str, list[tuple[str, int, int]]]] = []
-    for index, text in enumerate(originals):
-        spans: list[tuple[str, int, int]] = []
+    for index, original in enumerate(originals):
+        text, spans = original, list[tuple[str, int, int]]()
         if dice.random() < BOILERPLATE:
-            boiler = dice.choice(_BOILERPLATE)
-            text = f"{boiler} {text}" if dice.random() < 0.5 else f"{text} {boiler}"
+            pieces = [dice.choice(_BOILERPLATE), text]
+            text = " ".join(pieces if dice.random() < 0.5 else pieces[::-1])
         if dice.random() < DECOY:
             text = _decoy(text, dice)
         if dice.random() < PERSONAL:
@@ -128,9 +128,9 @@ def _by_faker(seed: int, count: int = 30_000) -> list[tuple[str, str]]:
 def _texts(count: int, seed: int) -> list[str]:
     """Walks over a Markov chain; lengths are log-normal: half below 130 words, from 6 to 900."""
     rng = np.random.default_rng(seed)
-    syllables = _SYLLABLES.split()
+    syllables, common = _SYLLABLES.split(), _COMMON.split()
     rare = {"".join(rng.choice(syllables, size=rng.integers(2, 5))) for _ in range(12_000)}
-    vocabulary = np.array(_COMMON + sorted(rare - set(_COMMON)))
+    vocabulary = np.array(common + sorted(rare - set(common)))
     size, branch = len(vocabulary), 48
     weights = 1 / np.arange(1, size + 1) ** 1.05
     following = rng.choice(size, size=(size, branch), p=weights / weights.sum())
@@ -138,7 +138,7 @@ def _texts(count: int, seed: int) -> list[str]:
     texts = []
     for start in range(0, count, 5000):
         block = lengths[start : start + 5000]
-        state = rng.integers(0, len(_COMMON), len(block))
+        state = rng.integers(0, len(common), len(block))
         steps = np.empty((len(block), block.max()), dtype=np.int32)
         for step in range(block.max()):
             steps[:, step] = state

@@ -38,11 +38,11 @@ def main(arguments: list[str]) -> int:
     if options.rounds < 1 or (options.rows is not None and options.rows < 100):
         parser.error("--rounds must be at least 1 and --rows at least 100")
     names = options.stage or STAGES
-    modules = {name: importlib.import_module(f"{__package__}.{name}") for name in names}
+    modules = [importlib.import_module(f"{__package__}.{name}") for name in names]
     designed = options.rows is None and not options.only and options.rounds >= 3
     output = options.output or (table.DOCS if designed else None)
     missed = 0
-    for name, module in modules.items():
+    for module in modules:
         stage: Stage = module.STAGE
         results, missing = results_of(module, options.rows or stage.rows, options.rounds, options.only)
         text = table.section(stage, results, missing, options.rounds)
@@ -86,13 +86,19 @@ def results_of(
         for peer in peers[number % len(peers) :] + peers[: number % len(peers)]:
             data, _ = inputs[peer.rows or rows]
             with tempfile.TemporaryDirectory(prefix="flywheel-bench-") as folder:
-                once = measure(peer, pythons[peer.name], data, Path(folder))
+                if peer.name in missing:
+                    continue
+                try:
+                    once = measure(peer, pythons[peer.name], data, Path(folder))
+                except RuntimeError as error:  # the other peers' figures are still worth having
+                    missing[peer.name] = str(error)
+                    continue
                 runs[peer.name].append(once)
                 if peer.name not in quality:
                     quality[peer.name] = stage.quality(data, Path(folder), once.result)
             print(f"  round {number + 1}: {peer.name}: {once.cpu:.2f} CPU s, {once.wall:.2f} s wall", flush=True)
     found = {}
-    for peer in peers:
+    for peer in (one for one in peers if one.name not in missing):
         count = peer.rows or rows
         medians = {
             key: statistics.median(getattr(one, key) for one in runs[peer.name])

@@ -13,8 +13,8 @@ DOCS = Path(__file__).parents[3] / "components" / "curation" / "BENCHMARK.md"
 PREFACE = """# Speed and quality of curation
 
 Made by `scripts/bench curation`; do not edit. Every peer runs in a venv of its own, every measurement in a process of
-its own, the peers in turn, round after round; figures are medians. *CPU s* is user and system time of the work, children
-included, without starting Python and importing libraries; *process CPU s* has those too. *peak MiB* is the largest
+its own, the peers in turn, round after round; figures are medians. *CPU s* is user and system time of the work, with
+children, without starting Python and importing libraries; *process CPU s* has those too. *peak MiB* is the largest
 resident set of one process. Speeds are compared as MB of input per CPU second.
 """
 
