@@ -100,7 +100,7 @@ def test_a_policy_reads_from_yaml_and_names_a_wrong_field(tmp_path) -> None:
 
 
 def test_the_policy_of_the_readme_is_one(tmp_path) -> None:
-    readme = (Path(policy_module.__file__).parent / "README.md").read_text(encoding="utf-8")
+    readme = (Path(policy_module.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     path = tmp_path / "policy.yaml"
     path.write_text(readme.split("```yaml\n")[1].split("```")[0])
     policy = CanaryPolicy.for_shares(source=str(path))
