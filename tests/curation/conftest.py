@@ -125,6 +125,7 @@ def candidate() -> Callable[..., dict[str, Any]]:
                 "supporter_records": [1] * len(by),
                 "supporter_activity": [1 + other] * len(by),
                 "endorsers": [],
+                "askers": len(by),
                 "category": "factual",
                 "confidence": 0.95,
             }

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from flywheel.components.curation.corrections import SCHEMA as CORRECTION_SCHEMA
 from flywheel.components.curation.duplicates import near_duplicates
+from flywheel.components.curation.guards.askers import Askers, LastAsked
 from flywheel.components.curation.texts.claims import claim_of, fact_of
 from flywheel.components.curation.texts.normal_form import normal_form, question_form
 from flywheel.components.store.tables import row_id
@@ -33,6 +34,7 @@ SCHEMA = pa.schema(
         ("supporter_records", pa.list_(pa.int64())),  # corrections of each supporter in the group
         ("supporter_activity", pa.list_(pa.int64())),  # interactions of each supporter in the whole log
         ("endorsers", pa.list_(pa.string())),  # subjects that up-voted the corrected answer later than the correction
+        ("askers", pa.int64()),  # subjects that corrected the question or got its answer since the correction
     ]
 )
 
@@ -60,6 +62,7 @@ def deduplicate(
     activity: dict[str, int] | None = None,
     endorsements: dict[Hashable, list[tuple[str, datetime]]] | None = None,
     jaccard: float = 0.8,
+    asked: LastAsked | None = None,
 ) -> Deduplicated:
     """Keep the earliest record of each near-duplicate group.
 
@@ -69,6 +72,7 @@ def deduplicate(
         activity: Interactions of each subject in the whole log.
         endorsements: Up-votes of answers, from `endorsements`.
         jaccard: Least similarity in every field, in (0, 1].
+        asked: Who got the corrected answers, from `askers.last_asked`; without, only the correctors count.
 
     Raises:
         ValueError: `jaccard` is out of range.
@@ -88,6 +92,9 @@ def deduplicate(
     group_names = _names("group", leak_proof, questions)
     question_names = _names("question", about, questions)
 
+    keys = [fact or (*question, answer[0]) for fact, question, answer in zip(facts, questions, answers, strict=True)]
+    askers = _askers(about, keys, [row["subject"] for row in rows], asked or {})
+
     members: dict[int, list[int]] = defaultdict(list)
     for index, label in enumerate(of_content.tolist()):
         members[label].append(index)
@@ -98,7 +105,7 @@ def deduplicate(
         for index in indices:
             supporters.setdefault(rows[index]["subject"], rows[index]["timestamp"])
         question, (response, correction) = questions[first], answers[first]
-        votes = (endorsements or {}).get(facts[first] or (*question, response), [])
+        votes = (endorsements or {}).get(keys[first], [])
         kept.append(
             rows[first]
             | {
@@ -113,6 +120,7 @@ def deduplicate(
                 "endorsers": sorted(
                     {subject for subject, at in votes if at >= rows[first]["timestamp"]} - set(supporters)
                 ),
+                "askers": askers[about[first]].since(rows[first]["timestamp"]),
             }
         )
     distinct = len(set(contents))
@@ -122,6 +130,21 @@ def deduplicate(
         near=distinct - len(kept),
         groups=sum(len(indices) > 1 for indices in members.values()),
     )
+
+
+def _askers(
+    about: Sequence[int], keys: Sequence[Hashable], subjects: Sequence[str], asked: LastAsked
+) -> dict[int, Askers]:
+    """Who got an answer of each question."""
+    keys_of: dict[int, dict[Hashable, None]] = defaultdict(dict)
+    correctors: dict[int, set[str]] = defaultdict(set)
+    for label, key, subject in zip(about, keys, subjects, strict=True):
+        keys_of[label][key] = None
+        correctors[label].add(subject)
+    return {
+        label: Askers([asked[key] for key in known if key in asked], correctors[label])
+        for label, known in keys_of.items()
+    }
 
 
 def activity_of(interactions: pa.Table) -> dict[str, int]:

@@ -2,8 +2,8 @@
 
 The model is py3langid's (Lui & Baldwin 2012, "langid.py: an off-the-shelf language identification tool", 142 languages,
 its weights are in the package): naive Bayes over byte n-grams. Its probabilities are honest enough to abstain on: a
-bare value ("36 months", "Canberra") gets no language. Measured on 886 English corrections of many domains: none is called
-foreign; on sentences of 12 languages: tests/curation/test_language.py.
+bare value ("36 months", "Canberra") gets no language. Measured (tests/curation/test_language.py): none of 886 English
+corrections of many domains is called foreign, all of 17 sentences in 13 languages are.
 """
 
 import re

@@ -63,8 +63,8 @@ def label_noise(labels: ArrayLike, chances: ArrayLike, by: str = "confident") ->
         labels: Given labels 0..K-1, shape (n,).
         chances: Out-of-fold class probabilities, shape (n, K); in-sample probabilities would agree with any label.
         by: `confident`: all rows counted off the diagonal, unless the given class is the most probable one after all;
-            `noise_rate`: of each pair of classes as many rows as the
-            calibrated joint expects, those with the largest margin.
+            `noise_rate`: of each pair of classes as many rows as the calibrated joint expects, those with the largest
+            margin.
 
     Returns:
         The estimate and the suspects.

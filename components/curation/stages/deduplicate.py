@@ -25,6 +25,7 @@ def deduplicate(feedback: str, kept: str, run_id: str, jaccard: float = 0.8) -> 
     """
     from flywheel.components.curation import corrections
     from flywheel.components.curation.duplicates import deduplication
+    from flywheel.components.curation.guards import askers
 
     started = datetime.now(UTC)
     snapshot = FeedbackSnapshot.read(feedback)
@@ -34,7 +35,8 @@ def deduplicate(feedback: str, kept: str, run_id: str, jaccard: float = 0.8) -> 
     activity = deduplication.activity_of(interactions)
     contexts = [corrections.context_of(text) for text in interactions["messages"].to_pylist()]
     votes = deduplication.endorsements(interactions, signals, lexicon, contexts)
-    result = deduplication.deduplicate(found.rows, lexicon, activity, votes, jaccard)
+    asked = askers.last_asked(interactions, found.rows["response"].to_pylist(), lexicon, contexts)
+    result = deduplication.deduplicate(found.rows, lexicon, activity, votes, jaccard, asked)
     notes = {"snapshot": snapshot.model_dump(mode="json"), "median_activity": float(median(activity.values() or [0]))}
     write(result.rows, kept, notes)
     groups = len(set(result.rows["group_id"].to_pylist()))
