@@ -100,6 +100,7 @@ def test_slow_tail_is_seen_although_the_median_is_the_same() -> None:
 
 
 @pytest.mark.simulation
+@pytest.mark.timeout(400)
 def test_shares_of_right_answers_keep_the_level() -> None:
     """Items answered five times, candidate exactly at the margin: the claim of safety holds its error rate."""
     rng = np.random.default_rng(4)
