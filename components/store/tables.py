@@ -49,7 +49,13 @@ SCHEMAS: dict[TableName, pa.Schema] = {
         ]
     ),
     "reviews": pa.schema(
-        [*_text("review_id", "candidate_id", "reviewer"), _TIME, *_text("category", "verdict", "note")]
+        [
+            *_text("review_id", "candidate_id", "reviewer"),
+            _TIME,
+            *_text("category", "verdict", "note"),
+            pa.field("correction", pa.string()),  # what the reviewer made of it; null: left as it was
+            pa.field("source", pa.string()),  # queue that it came from
+        ]
     ),
     "quarantine": pa.schema(
         [
