@@ -3,22 +3,23 @@
 from collections.abc import Iterator
 
 from flywheel.components.intake.privacy.checksums import IBAN_LENGTHS, iban, payment_card
-from flywheel.components.intake.privacy.spans import Recognizer, Span, pattern
+from flywheel.components.intake.privacy.patterns import Pattern
+from flywheel.components.intake.privacy.spans import Recognizer, Span
 
-_CARD_DIGITS = pattern(r"\d(?:[ \-.]{0,2}\d){12,40}")
-_CARD_LABEL = pattern(
+_CARD_DIGITS = Pattern(r"\d(?:[ \-.]{0,2}\d){12,40}")
+_CARD_LABEL = Pattern(
     r"(?:card|karte|kreditkarte|carte|tarjeta|carta|cart[ãa]o)(?: (?:number|no\.?|nr\.?|num[ée]ro|n[úu]mero|nummer))?"
     r"(?: (?:is|ist|est|es))?\s*[:#]?\s*(\d(?:[ \-.]?\d){12,18})"
 )
-_IBAN_START = pattern(r"[a-z]{2}[ \-]?\d[ ]?\d[ \-.]?[a-z0-9]")
-_IBAN_LABEL = pattern(
+_IBAN_START = Pattern(rf"(?:{'|'.join(sorted(IBAN_LENGTHS))})[ \-]?\d[ ]?\d[ \-.]?[a-z0-9]")
+_IBAN_LABEL = Pattern(
     r"\biban(?:\s+(?:is|ist|est|es|number|nummer|no\.?))*\s*[:#]?\s*([a-z]{2}\d{2}(?:[ \-]?[a-z0-9]{2,4}){2,8})"
 )
-_ACCOUNT = pattern(
+_ACCOUNT = Pattern(
     r"(?:account|acct|a/c|konto|kontonummer|compte|cuenta|conto)(?:[ \-]?(?:number|no\.?|num|nr\.?|nummer|num[ée]ro))"
     r"(?: (?:is|ist|est|es))?\s*[:#]?\s*(\d(?:[ \-]?\d){6,17})\b"
 )
-_ROUTING = pattern(
+_ROUTING = Pattern(
     r"(?:routing|aba|sort code|bsb|swift|bic)(?:[ \-]?(?:number|no\.?|code))?(?: is)?\s*[:#]?\s*"
     r"(\d{2}-\d{2}-\d{2}|\d{9}|\d{3}-\d{3}|[a-z]{6}[a-z0-9]{2}(?:[a-z0-9]{3})?)\b"
 )

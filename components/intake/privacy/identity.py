@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 from flywheel.components.intake.privacy import checksums
-from flywheel.components.intake.privacy.spans import Recognizer, Span, by_group, digits_of, pattern
+from flywheel.components.intake.privacy.patterns import Pattern
+from flywheel.components.intake.privacy.spans import Recognizer, Span, by_group, digits_of
 
-_SSN = pattern(r"\d{3}[\- .]\d{2}[\- .]\d{4}")
-_SSN_LABEL = pattern(
+_SSN = Pattern(r"\d{3}[\- .]\d{2}[\- .]\d{4}")
+_SSN_LABEL = Pattern(
     r"(?:\bssn\b|\bitin\b|\btin\b|social[ \-]security(?:[ \-](?:number|no\.?|num|#))?|social (?:number|is))"
     r"[^\d\n]{0,20}(\d{3}[\- .]?\d{2}[\- .]?\d{4})\b"
 )
@@ -19,21 +20,21 @@ _LABEL = (
     r"|aadhar|\bpan card|\bcpf\b"
     r"|\bcurp\b|\bbsn\b|\bnino\b|\bdni\b|\bnie\b|\bnif\b|\bsin\b|\bpesel\b|personnummer|green card|visa number)"
 )
-_LABELLED = pattern(
+_LABELLED = Pattern(
     _LABEL + r"(?:[ \-]?(?:nummer|number|num|no\.?|nr\.?|n[°º]|#|card|id))*"
     r"(?:\s+(?:is|ist|est|es|lautet|è"
     r"|é))?\s*[:#=]?\s*((?:[A-Z]{0,3}[ \-]?)?[A-Z0-9]*\d[A-Z0-9]*(?:[ \-./]?[A-Z0-9]*\d[A-Z0-9]*){0,6}"
     r")"
 )
-_NINO = pattern(r"\b[abceghj-prstw-z][abceghj-nprstw-z] ?\d{2} ?\d{2} ?\d{2} ?[a-d]\b")
-_CODICE = pattern(r"\b[a-z]{6}\d{2}[abcdehlmprst]\d{2}[a-z]\d{3}[a-z]\b")
-_PAN = pattern(r"\b[A-Z]{3}[ABCFGHLJPT][A-Z]\d{4}[A-Z]\b", ignore_case=False)
-_CURP = pattern(r"\b[A-Z]{4}\d{6}[HM][A-Z]{5}[A-Z0-9]\d\b", ignore_case=False)
-_AADHAAR = pattern(r"\b[2-9]\d{3}[ \-]\d{4}[ \-]\d{4}\b")
-_CPF = pattern(r"\b\d{3}\.\d{3}\.\d{3}-\d{2}\b")
-_DNI = pattern(r"\b(?:\d{8}|[xyz]\d{7})[ \-]?[a-z]\b")
-_NIR = pattern(r"\b[12] ?\d{2} ?(?:0[1-9]|1[0-2]) ?(?:\d{2}|2[ab]) ?\d{3} ?\d{3} ?\d{2}\b")
-_PERSONNUMMER = pattern(r"\b(?:\d{2})?\d{6}[\-+]\d{4}\b")
+_NINO = Pattern(r"\b[abceghj-prstw-z][abceghj-nprstw-z] ?\d{2} ?\d{2} ?\d{2} ?[a-d]\b")
+_CODICE = Pattern(r"\b[a-z]{6}\d{2}[abcdehlmprst]\d{2}[a-z]\d{3}[a-z]\b")
+_PAN = Pattern(r"\b[A-Z]{3}[ABCFGHLJPT][A-Z]\d{4}[A-Z]\b", ignore_case=False)
+_CURP = Pattern(r"\b[A-Z]{4}\d{6}[HM][A-Z]{5}[A-Z0-9]\d\b", ignore_case=False)
+_AADHAAR = Pattern(r"\b[2-9]\d{3}[ \-]\d{4}[ \-]\d{4}\b")
+_CPF = Pattern(r"\b\d{3}\.\d{3}\.\d{3}-\d{2}\b")
+_DNI = Pattern(r"\b(?:\d{8}|[xyz]\d{7})[ \-]?[a-z]\b")
+_NIR = Pattern(r"\b[12] ?\d{2} ?(?:0[1-9]|1[0-2]) ?(?:\d{2}|2[ab]) ?\d{3} ?\d{3} ?\d{2}\b")
+_PERSONNUMMER = Pattern(r"\b(?:\d{2})?\d{6}[\-+]\d{4}\b")
 _MONTH = (
     r"(?:jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz]|ene|abr|ago|dic|janv|f[ée]vr|avr"
     r"|juin|juil|ao[ûu]t"
@@ -45,7 +46,7 @@ _DATE = (
     + r",?\s+(?:de\s+)?\d{2,4}"
     r"|" + _MONTH + r"\s+\d{1,2}(?:st|nd|rd|th)?,?\s+\d{2,4})"
 )
-_BIRTH = pattern(
+_BIRTH = Pattern(
     r"(?:born(?: on| in)?|date of birth|birth ?date|birthday|d\.?o\.?b\.?\b|geboren(?: am)?"
     r"|geburtsdatum|geburtstag|geb\."
     r"|n[ée]e? le|date de naissance|anniversaire|nacid[oa] el|nac[ií] el|fecha de nacimiento|cumplea[ñn]os"

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from flywheel.components.intake.privacy.spans import Recognizer, Span, pattern
+from flywheel.components.intake.privacy.patterns import Pattern
+from flywheel.components.intake.privacy.spans import Recognizer, Span
 
 _CAPITAL = r"\p{Lu}[\p{L}\p{M}]*(?:['\-]\p{Lu}?[\p{L}\p{M}]+)*"
 _PARTICLE = r"(?:(?:van der|van den|van|von|de la|de|del|della|di|da|dos|do|el|al|bin|ibn|ben|af|ter|zu|la|le|O')\s?)"
@@ -10,7 +11,7 @@ _NAME = r"(" + _CAPITAL + r"(?:\s+(?:" + _PARTICLE + r"{0,2}" + _CAPITAL + r"|\p
 _TWO = r"(" + _CAPITAL + r"(?:\s+(?:" + _PARTICLE + r"{0,2}" + _CAPITAL + r"|\p{Lu}\.)){1,3})"
 
 # The name is certain here, so it may be in lower case too.
-_INTRODUCED = pattern(
+_INTRODUCED = Pattern(
     r"(?:my (?:full |first |last |real |user|nick)?name(?:'s| is|:)|(?:full |first |last "
     r"|customer )?name\s*[:=]|the name is|the name's|i am called|i'm called"
     r"|mein name ist|ich hei(?:ß|ss)e|je m'appelle|mon nom est|me llamo|mi nombre es|mi chiamo|il mio nome [èe]"
@@ -19,16 +20,16 @@ _INTRODUCED = pattern(
     r"|mera naam|nama saya|tên tôi là)"
     r"\s*:?\s+(\p{L}[\p{L}\p{M}'\-]*(?:\s+(?:\p{L}\.|\p{L}[\p{L}\p{M}'\-]*)){0,3})"
 )
-_CJK = pattern(
-    r"(?:我叫|我的名字是|我是叫|名前は|私は)\s*([\p{Han}\p{Hiragana}\p{Katakana}]{2,8}?)(?:です|と申し|と言い|[,，。.、!！\s]|$)"
+_CJK = Pattern(
+    r"(?:我叫|我的名字是|我是叫|名前は|私は)\s*([\p{Han}\p{Hiragana}\p{Katakana}]{2,8}?)(?:です|と申し|と言い|[,，。.、!！\s\x1e])"
     r"|(?:제 이름은|저는)\s*([\p{Hangul}]{2,5}?)(?:입니다|이에요|예요|이라고)"
 )
-_SPEAKER = pattern(
+_SPEAKER = Pattern(
     r"\b(?:(?i:i'm|i am|im|it's|call me|je suis|soy|ik ben|jag är|jestem|sono|sou [oa]?|yo soy|я|name's))\s+" + _NAME,
     ignore_case=False,
 )
-_GERMAN_SPEAKER = pattern(r"(?i:\bich bin(?: (?:der|die))?)\s+" + _TWO, ignore_case=False)
-_THIS_IS = pattern(
+_GERMAN_SPEAKER = Pattern(r"(?i:\bich bin(?: (?:der|die))?)\s+" + _TWO, ignore_case=False)
+_THIS_IS = Pattern(
     r"(?i:\bthis is|\bhier ist|\bhier spricht|\bc'est|\bici|\bhabla|\baquí|\bparla)\s+(?:"
     + _TWO
     + r"|"
@@ -36,15 +37,15 @@ _THIS_IS = pattern(
     + r"\s+(?i:from|here|speaking|calling|again|de|von|vom|aus|da))",
     ignore_case=False,
 )
-_GREETED = pattern(
-    r"(?:^|[\n.!?\"“,(]\s*|\s)(?i:dear|hi|hello|hey|good (?:morning|afternoon|evening)|hallo"
+_GREETED = Pattern(
+    r"(?:[\x1e\n.!?\"“,(]\s*|\s)(?i:dear|hi|hello|hey|good (?:morning|afternoon|evening)|hallo"
     r"|guten (?:tag|morgen|abend)|liebe[rs]?|lieber|sehr geehrte[rs]?(?: (?:herr|frau))?"
     r"|bonjour|salut|cher|chère|hola|buenos días|estimad[oa]|querid[oa]|ciao|buongiorno|car[oa]"
     r"|gentile|egregio|olá|prezad[oa]|beste|geachte|hej|дорогой|уважаемый)"
-    r",?\s+(?:(?i:mr|mrs|ms|dr|herr|frau|m|mme|sr|sra)\.?\s+)?" + _NAME + r"(?:\s*[,!.:;\n]|\s|$)",
+    r",?\s+(?:(?i:mr|mrs|ms|dr|herr|frau|m|mme|sr|sra)\.?\s+)?" + _NAME + r"(?:\s*[,!.:;\n]|\s|\x1e)",
     ignore_case=False,
 )
-_SIGNED = pattern(
+_SIGNED = Pattern(
     r"(?i:regards|sincerely(?: yours)?|cheers|thanks(?: (?:again|a lot|so much|in advance))?"
     r"|thank you(?: very much)?|many thanks|thx|best(?: wishes)?|all the best|yours(?: (?:truly"
     r"|faithfully|sincerely))?"
@@ -52,17 +53,17 @@ _SIGNED = pattern(
     r"|merci(?: d'avance)?|saludos|atentamente|gracias|un saludo|(?:cordiali |distinti )?saluti"
     r"|grazie|groet(?:en|jes)?"
     r"|atenciosamente|obrigad[oa]|abraços|pozdrawiam|hälsningar|hilsen|signed|sent by|с уважением)"
-    r"\s*[,.!\-:]?\s*\n?\s*(?:[\-–—]+\s*)?" + _NAME + r"\s*[.!]?\s*(?:\n|$)",
+    r"\s*[,.!\-:]?\s*\n?\s*(?:[\-–—]+\s*)?" + _NAME + r"\s*[.!]?\s*(?:\n|\x1e)",
     ignore_case=False,
 )
-_DASH_SIGNED = pattern(r"(?:^|[\n.!?]\s*)(?:--|—|–|~)\s?" + _NAME + r"\s*$", ignore_case=False)
-_TITLED = pattern(
+_DASH_SIGNED = Pattern(r"(?:\x1e|[\n.!?]\s*)(?:--|—|–|~)\s?" + _NAME + r"\s*\x1e", ignore_case=False)
+_TITLED = Pattern(
     r"\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Herr|Frau|Mme|Mlle|Monsieur|Madame|Sr|Sra|Srta|Señor|Señora|Don"
     r"|Doña|Sig|Signor|Signora|Dott|Senhor|Senhora|Pan|Pani|Shri|Smt)"
     r"\.?\s+(?:(?:Dr|Prof)\.?\s+)*" + _NAME,
     ignore_case=False,
 )
-_RELATED = pattern(
+_RELATED = Pattern(
     r"(?i:\bmy (?:wife|husband|partner|boss|manager|colleague|coworker|friend|son|daughter|brother"
     r"|sister|mother|father|doctor|therapist|neighbou?r|landlord|teacher|daughter's name is"
     r"|son's name is)"
@@ -71,7 +72,7 @@ _RELATED = pattern(
     r"|se llama )?" + _NAME,
     ignore_case=False,
 )
-_SPOKEN_TO = pattern(
+_SPOKEN_TO = Pattern(
     r"(?i:\b(?:spoke|speak|speaking|talked|talk|spoken|chatted|met|meeting|wrote|complained) (?:to"
     r"|with)|\bask for|\bc/o|\battn:?|\battention:|\bsigned by|\bwritten by|\bcontact person:?"
     r"|\bon behalf of)\s+" + _TWO,
@@ -139,10 +140,10 @@ def _name_span(text: str, start: int, end: int) -> Span | None:
     return Span(start, kept, "NAME") if kept - start >= 2 else None
 
 
-def _recognizer(compiled: "object", *, certain: bool = False) -> Recognizer:
+def _recognizer(compiled: Pattern, *, certain: bool = False) -> Recognizer:
     def recognize(text: str) -> Iterator[Span]:
-        for match in compiled.finditer(text):  # type: ignore[attr-defined]
-            for group in range(1, (match.re.groups if hasattr(match, "re") else 1) + 1):
+        for match in compiled.finditer(text):
+            for group in range(1, compiled.groups + 1):
                 start, end = match.span(group)
                 if start < 0:
                     continue

@@ -3,45 +3,37 @@
 from collections.abc import Iterator
 
 from flywheel.components.intake.privacy.checksums import internet_address
-from flywheel.components.intake.privacy.spans import Recognizer, Span, by_group, pattern
+from flywheel.components.intake.privacy.patterns import Pattern
+from flywheel.components.intake.privacy.spans import Recognizer, Span, alone, by_group
 
 # RFC 5321 in practice, with letters of any script (RFC 6531); the local part may be quoted.
-_EMAIL = pattern(
+_EMAIL = Pattern(
     r"((?:\"[^\"\s]{1,64}\"|[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~.\-]+)\s?@\s?"
     r"(?:[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}\-]*[\p{L}\p{M}\p{N}])?\.)+[\p{L}\p{M}][\p{L}\p{M}\p{N}\-]*"
     r"|[\p{L}\p{N}!#$%&'*+/=?^_`{|}~.\-]+@\[[0-9a-f:.]+\])"
 )
-_SPELLED = pattern(
+_SPELLED = Pattern(
     r"([\p{L}\p{N}][\p{L}\p{N}._%+\-]*(?:\s(?:dot|punkt|punto|point)\s[\p{L}\p{N}_\-]+){0,3}"
     r"\s*(?:\s(?:at|arobase|arroba|chiocciola)\s|[\[({<]\s*(?:at|@|ät)\s*[\])}>])\s*"
     r"[\p{L}\p{N}\-]+(?:\s*(?:\s(?:dot|punkt|punto|point|ponto)\s|[\[({<]\s*(?:dot|punkt"
     r"|\.)\s*[\])}>])\s*[\p{L}\p{N}\-]+)+)"
 )
-_HALF_SPELLED = pattern(
+_HALF_SPELLED = Pattern(
     r"([\p{L}\p{N}][\p{L}\p{N}._%+\-]*\s*[\[({<]\s*(?:at|ät)\s*[\])}>]\s*[\p{L}\p{N}\-]+(?:\.[\p{L}\p{N}\-]+)+"
     r"|[\p{L}\p{N}][\p{L}\p{N}._%+\-]*@[\p{L}\p{N}\-]+\s?(?:\[dot\]|\(dot\)|\sdot\s)\s?[\p{L}]{2,}"
     r"|[\p{L}\p{N}][\p{L}\p{N}._%+\-]*\s+at\s+(?:gmail|yahoo|hotmail|outlook|icloud|gmx|proton|protonmail|aol|web)"
     r"\.[\p{L}]{2,}(?:\.[\p{L}]{2,})?)"
 )
-_IPV4 = pattern(r"\d{1,3}(?:\.\d{1,3}){3}")
-_IPV6 = pattern(r"(?:[0-9a-f]{0,4}:){2,7}(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4})(?:%[0-9a-z]{1,15})?")
-_MAC = pattern(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}|[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}")
-
-
-def _alone(text: str, start: int, end: int, glue: str) -> bool:
-    before, after = text[start - 1 : start], text[end : end + 1]
-    if (before.isascii() and before.isalnum()) or (before in ("_", *glue) and before):
-        return False
-    if after.isascii() and (after.isalnum() or after == "_"):
-        return False
-    return not (after and after in glue and text[end + 1 : end + 2].isalnum())
+_IPV4 = Pattern(r"\d{1,3}(?:\.\d{1,3}){3}")
+_IPV6 = Pattern(r"(?:[0-9a-f]{0,4}:){2,7}(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4})(?:%[0-9a-z]{1,15})?")
+_MAC = Pattern(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}|[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}")
 
 
 def _ipv4(text: str) -> Iterator[Span]:
     for match in _IPV4.finditer(text):
         start, end = match.span()
         numbers = [int(part) for part in match.group().split(".")]
-        if max(numbers) <= 255 and _alone(text, start, end, "."):
+        if max(numbers) <= 255 and alone(text, start, end, "."):
             yield Span(start, end, "IP")
 
 
@@ -52,20 +44,22 @@ def _ipv6(text: str) -> Iterator[Span]:
             end -= 1  # "at 2001:db8::1: refused"
         address = text[start:end].partition("%")[0]
         telling = any(character.isdigit() for character in address) or address.count(":") >= 4
-        if telling and internet_address(address) and _alone(text, start, end, ":"):
+        if telling and internet_address(address) and alone(text, start, end, ":"):
             yield Span(start, end, "IP")
 
 
 def _mac(text: str) -> Iterator[Span]:
     for match in _MAC.finditer(text):
         start, end = match.span()
-        if _alone(text, start, end, ":-."):
+        if alone(text, start, end, ":-."):
             yield Span(start, end, "MAC")
 
 
-EMAIL: tuple[Recognizer, ...] = (
+RECOGNIZERS: tuple[Recognizer, ...] = (
     by_group(_EMAIL, "EMAIL"),
     by_group(_HALF_SPELLED, "EMAIL"),
     by_group(_SPELLED, "EMAIL"),
+    _mac,
+    _ipv6,
+    _ipv4,
 )
-ADDRESSES: tuple[Recognizer, ...] = (_mac, _ipv6, _ipv4)

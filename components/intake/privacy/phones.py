@@ -6,13 +6,14 @@ shape of a telephone number of some country, or follow a word such as "call me a
 
 from collections.abc import Iterator
 
-from flywheel.components.intake.privacy.spans import Recognizer, Span, digits_of, free_standing, pattern
+from flywheel.components.intake.privacy.patterns import Pattern, short
+from flywheel.components.intake.privacy.spans import Recognizer, Span, digits_of, free_standing
 
 _S = r"[ .\-/]"  # one separator
 _EXTENSION = r"(?:,?[ ]?(?:x|ext\.?|extension|poste|durchwahl|#)[ ]?\d{1,6})?"
 
-_INTERNATIONAL = pattern(r"((?:\+[ ]?|\(\+|\b00[ ]?)[1-9]\d{0,2}\)?(?:[ .\-/]{0,2}\(?\d{1,5}\)?){1,7})" + _EXTENSION)
-_SHAPES = pattern(
+_INTERNATIONAL = Pattern(r"((?:\+[ ]?|\(\+|\b00[ ]?)[1-9]\d{0,2}\)?(?:[ .\-/]{0,2}\(?\d{1,5}\)?){1,7})" + _EXTENSION)
+_SHAPE = (
     r"("
     # North America; with an exchange that starts with any digit it is also Italy, Turkey, Korea, Australia ...
     r"(?:1" + _S + r"?)?(?:\(\d{3}\)[ .\-]?|[2-9]\d{2}" + _S + r")\d{3}[ .\-]\d{4}"
@@ -31,7 +32,8 @@ _SHAPES = pattern(
     r"|[2-9]\d{9}"
     r")" + _EXTENSION
 )
-_LABELLED = pattern(
+_SHAPES, _SHAPE_HERE = Pattern(_SHAPE), short(_SHAPE)
+_LABELLED = Pattern(
     r"(?:phone|telephone|\btel\b|cell(?:phone)?|mobile|\bmob\b|whats ?app|\bsms\b|\bfax\b|hotline"
     r"|landline|text me|signal"
     r"|call(?:ed|ing)?(?: (?:me|us|him|her|back|my \p{L}+))?|ring me|dial|reach(?:able)? (?:me|us|at|on|under)"
@@ -41,7 +43,7 @@ _LABELLED = pattern(
     r"|cellulare|telefone|telefoon|телефон|номер|電話|电话|手机|携帯|전화)"
     r"[^\d\n+(]{0,25}(\+?\(?\d(?:[ .\-/()]{0,2}\d){6,14})" + _EXTENSION
 )
-_DATE_OR_TIME = pattern(
+_DATE_OR_TIME = short(
     r"^(?:\d{1,2}[./\- ]\d{1,2}[./\- ](?:19|20)\d{2}|(?:19|20)\d{2}[./\-]\d{1,2}[./\-]\d{1,2})(?:\D"
     r"|$)|^\d{1,2}([./\-])\d{1,2}[./\-]\d{2}$"
 )
@@ -49,25 +51,26 @@ _NUMBER_WORD = (
     r"(?:[ \-]?(?:number|num|no\.?|nr\.?|nummer|n[°º]|id|#|code))*[\"']?(?: (?:is|was|ist|est"
     r"|es))?\s*[:#=]?\s*[\"'\[(]?$"
 )
-_OTHER_NUMBER = pattern(
-    r"\b(?:order|invoice|ticket|case|bestell\p{L}*|rechnung\p{L}*|auftrag\p{L}*|commande|facture"
+_OTHER_NUMBER = short(
+    r"\b(?:order|invoice|ticket|case|bestell[^\W\d_]*|rechnung[^\W\d_]*|auftrag[^\W\d_]*|commande|facture"
     r"|pedido|factura|ordine"
-    r"|reference|ref|tracking|shipment|parcel|serial|item|article|artikel\p{L}*|product|sku|isbn|ean|model|version"
+    r"|reference|ref|tracking|shipment|parcel|serial|item|article|artikel[^\W\d_]*|product|sku|isbn|ean|model|version"
     r"|build|commit|error|uuid|booking|confirmation|transaction|timestamp)" + _NUMBER_WORD
 )
-_OTHER_DIGITS = pattern(
-    r"\b(?:id|code|customer|kunden\p{L}*|client|part|line|page|row|step|seed|port|pid|account)" + _NUMBER_WORD
+_OTHER_DIGITS = short(
+    r"\b(?:id|code|customer|kunden[^\W\d_]*|client|part|line|page|row|step|seed|port|pid|account)" + _NUMBER_WORD
 )
-_QUANTITY = pattern(
+_QUANTITY = short(
     r"^\s?(?:[€$£¥%°₹]|(?:eur|usd|gbp|inr|euros?|dollars?|pounds?|rupees?|users?|people|items?|rows?"
     r"|tokens?|bytes?|[kmgt]i?b|ms"
     r"|seconds?|minutes?|hours?|days?|years?|meters?|metres?|km|kg|miles?|points?|times|stück|personen)\b)"
 )
-_THOUSANDS = pattern(r"^\+[ ]?\d{1,3}(?:[ .]\d{3})+$")
-_CURRENCY = pattern(r"(?:[$€£¥₹]|\b(?:eur|usd|gbp|inr|rs\.?))\s?$")
+_THOUSANDS = short(r"^\+[ ]?\d{1,3}(?:[ .]\d{3})+$")
+_CURRENCY = short(r"(?:[$€£¥₹]|\b(?:eur|usd|gbp|inr|rs\.?))\s?$")
 
 
-_GROUP = pattern(r"\d+")
+_ONLY_A_DATE = short(r"(?:19|20)\d{2}([./\-])\d{1,2}\1\d{1,2}|\d{1,2}([./\-])\d{1,2}\2(?:19|20)\d{2}")
+_GROUP = short(r"\d+")
 
 
 def _international(text: str) -> Iterator[Span]:
@@ -85,8 +88,10 @@ def _international(text: str) -> Iterator[Span]:
 def _national(text: str) -> Iterator[Span]:
     for found in _SHAPES.finditer(text):
         at, limit = found.span()
+        if _ONLY_A_DATE.fullmatch(text, at, limit):
+            continue
         while at < limit:  # a date or an order number may stand right before a telephone number
-            match = _SHAPES.match(text[at : limit + 24])
+            match = _SHAPE_HERE.match(text[at : limit + 24])
             if match is not None:
                 full = at + match.end(1)
                 end = _one_number(text, at, full, most=13)
@@ -113,10 +118,10 @@ def _is_national(text: str, start: int, end: int, digits: int) -> bool:
 
 def _one_number(text: str, start: int, end: int, most: int) -> int:
     """Return where one telephone number ends when several stand in a row: E.164 allows 15 digits."""
+    if len(digits_of(text[start:end])) <= most:
+        return end
     groups = [(start + match.start(), start + match.end()) for match in _GROUP.finditer(text[start:end])]
     total = sum(stop - begin for begin, stop in groups)
-    if total <= most:
-        return end
     digits, last, cut = 0, start, start
     for begin, stop in groups:
         if text[begin] == "0" and digits >= 8 and total - digits >= 7:

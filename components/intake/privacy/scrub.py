@@ -1,33 +1,28 @@
 """Replace personal data in texts by placeholders such as `[EMAIL_1]`; the one door to the recognizers.
 
-Most texts hold nothing. So one gate pattern per family of recognizers runs over all texts of a batch joined together,
-and only the texts in which it fires meet the family's recognizers, which are more of them and slower.
+Most texts hold nothing. So the triggers of each family of recognizers run over all texts of a batch joined together,
+and the family's recognizers, which are more of them and slower, see windows around the hits only, again all at once.
 """
 
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
-from flywheel.components.intake.privacy import bank, credentials, identity, names, network, phones, places
-from flywheel.components.intake.privacy.gates import GATES
-from flywheel.components.intake.privacy.matching_text import MatchingText, fold, readable
+import numpy as np
+
+from flywheel.components.intake.privacy import names
+from flywheel.components.intake.privacy.families import FAMILIES, Family
+from flywheel.components.intake.privacy.matching_text import FoldedBatch, MatchingText, fold_all, readable
+from flywheel.components.intake.privacy.placeholders import PLACEHOLDER, Numbering, Placeholders
 from flywheel.components.intake.privacy.repeats import Repeats
-from flywheel.components.intake.privacy.spans import Recognizer, Span
+from flywheel.components.intake.privacy.spans import BORDER, CUT, TAKEN, Recognizer, Span
+from flywheel.components.intake.privacy.windows import Compact, Joined
 
-# In order of trust: what an earlier recognizer took, a later one cannot see. Each family has the gate of its name.
-FAMILIES: tuple[tuple[str, tuple[Recognizer, ...]], ...] = (
-    ("credentials", credentials.RECOGNIZERS),
-    ("email", network.EMAIL),
-    ("numbers", (*bank.RECOGNIZERS, *identity.RECOGNIZERS, *network.ADDRESSES, *phones.RECOGNIZERS)),
-    ("places", places.RECOGNIZERS),
-    ("names", names.RECOGNIZERS),
-)
-_SEPARATOR = "\x1e"  # between joined texts
-_TAKEN = "\x1f"  # covers what was found already; no pattern matches it as space, letter or digit
-_PLACEHOLDER = re.compile(r"\[([A-Z]{2,12})_(\d{1,9})\]")
+_CHUNK = 1 << 20  # characters looked at together: enough to share the fixed costs, few enough for the cache
+_FEW = 64  # values that are looked for one by one before the text is read word by word
+_IN_BYTES = re.compile(PLACEHOLDER.pattern.encode())
 
 
 @dataclass(frozen=True)
@@ -38,7 +33,14 @@ class ScrubResult:
     counts: Counter[str]
 
 
-def scrub_texts(texts: Sequence[str], groups: Sequence[int] | None = None, *, gated: bool = True) -> ScrubResult:
+def scrub_texts(
+    texts: Sequence[str],
+    groups: Sequence[int] | None = None,
+    *,
+    gated: bool = True,
+    numbering: Callable[[int], Numbering | None] | None = None,
+    extra: Sequence[Recognizer] = (),
+) -> ScrubResult:
     """Replace personal data by placeholders that keep its kind.
 
     Kinds: EMAIL, PHONE, CARD, IBAN, ACCOUNT, IP, MAC, SSN, ID, BIRTHDATE, SECRET, ADDRESS, NAME. Within a group the
@@ -48,120 +50,173 @@ def scrub_texts(texts: Sequence[str], groups: Sequence[int] | None = None, *, ga
     Args:
         texts: Any strings, also with lone surrogates (bytes that were not UTF-8, by `surrogateescape`).
         groups: A number per text, the same for texts that belong together (one record); None: each on its own.
-        gated: Whether to skip families whose gate does not fire; False only to test that the gates let all through.
+        gated: Whether the recognizers see windows only; False only to test that the triggers let all through.
+        numbering: Group -> numbering of its placeholders (`conversation_numbers`); None: 1, 2, ... in each group.
+        extra: Recognizers of an extra (`ner`), which see every text whole, after all others.
 
     Returns:
         The scrubbed texts and the counts by kind.
     """
-    folded = [fold(text) for text in texts]
-    fired = _fired(folded) if gated else {name: set(range(len(texts))) for name, _ in FAMILIES}
-    suspects = set().union(*fired.values())
-    members: dict[int, list[int]] = {}
-    for index in range(len(texts)):
-        members.setdefault(groups[index] if groups is not None else index, []).append(index)
-    result = [readable(text) for text in texts]
+    result = list(texts)
     counts: Counter[str] = Counter()
-    for indices in members.values():
-        if suspects.isdisjoint(indices):
-            continue
-        found = {index: _find(folded[index].folded, index, fired) for index in indices}
-        _add_repeats(folded, found)
-        if any(found.values()):
-            numbers = _Numbers(texts[index] for index in indices)
-            for index, spans in found.items():
-                if spans:
-                    result[index] = _replace(texts[index], folded[index], spans, numbers)
-                    counts.update(span.kind for span in spans)
+    members: dict[int, list[int]] = {}
+    for index, group in enumerate(groups if groups is not None else range(len(texts))):
+        members.setdefault(group, []).append(index)
+    for chunk in _chunks(members, texts):
+        order = [index for group in chunk for index in members[group]]
+        batch = fold_all([texts[index] for index in order])
+        if not batch.readable:
+            for index in order:
+                result[index] = readable(texts[index])
+        found = _find(batch, gated, extra)
+        place = 0
+        for group in chunk:
+            mine = range(place, place + len(members[group]))
+            place = mine.stop
+            if not any(number in found for number in mine):
+                continue
+            folded = {number: batch.text(number) for number in mine}
+            spans = _with_repeats({number: text.folded for number, text in folded.items()}, found)
+            originals = [texts[index] for index in members[group]]
+            placeholders = Placeholders(originals, numbering(group) if numbering is not None else None)
+            for number, those in spans.items():
+                result[order[number]] = _replace(texts[order[number]], folded[number], those, placeholders)
+                counts.update([span.kind for span in those])
     return ScrubResult(result, counts)
 
 
-def _fired(folded: list[MatchingText]) -> dict[str, set[int]]:
-    joined = _SEPARATOR.join(text.folded for text in folded)
-    starts = [0, *accumulate(len(text.folded) + 1 for text in folded)]
-    fired: dict[str, set[int]] = {}
-    for name, gate in GATES.items():
-        fired[name] = {bisect_right(starts, match.end() - 1) - 1 for match in gate.finditer(joined)}
-    return fired
+def _chunks(members: dict[int, list[int]], texts: Sequence[str]) -> list[list[int]]:
+    chunks: list[list[int]] = [[]]
+    size = 0
+    for group, indices in members.items():
+        if size >= _CHUNK:
+            chunks.append([])
+            size = 0
+        chunks[-1].append(group)
+        size += sum(len(texts[index]) for index in indices)
+    return chunks
 
 
-def _find(text: str, index: int, fired: dict[str, set[int]]) -> list[Span]:
-    open_families = [recognizers for name, recognizers in FAMILIES if index in fired[name]]
-    if not open_families:
+def _find(batch: FoldedBatch, gated: bool, extra: Sequence[Recognizer]) -> dict[int, list[Span]]:
+    """Return the spans of each text that has any, in characters of the folded text, ascending."""
+    joined = Joined(batch)
+    for match in _IN_BYTES.finditer(joined.raw):
+        joined.view[match.start() : match.end()] = TAKEN.encode() * (match.end() - match.start())
+    places: list[tuple[int, int, str]] = []
+    for family in FAMILIES:
+        places += _of_family(family.recognizers, joined, _windows(family, joined, gated))
+    if extra:
+        places += _of_family(tuple(extra), joined, joined.whole())
+    places.sort()
+    starts = np.array([start for start, _, _ in places], np.int64)
+    numbers = joined.text_of(starts)
+    first = joined.characters(starts) - joined.characters(joined.starts[numbers])
+    size = joined.characters(np.array([end for _, end, _ in places], np.int64)) - joined.characters(starts)
+    found: dict[int, list[Span]] = {}
+    for number, start, length, (_, _, kind) in zip(
+        numbers.tolist(), first.tolist(), size.tolist(), places, strict=True
+    ):
+        found.setdefault(number, []).append(Span(start, start + length, kind))
+    return found
+
+
+def _windows(family: Family, joined: Joined, gated: bool) -> tuple[np.ndarray, np.ndarray]:
+    if not gated:
+        return joined.whole()
+    starts, ends = family.trigger(joined.raw)
+    return joined.around(starts, ends, family.before, family.after) if len(starts) else (starts, ends)
+
+
+def _of_family(
+    recognizers: tuple[Recognizer, ...], joined: Joined, windows: tuple[np.ndarray, np.ndarray]
+) -> list[tuple[int, int, str]]:
+    """Return what recognizers find in windows, in bytes of the joined texts, and cover it there."""
+    if not len(windows[0]):
         return []
-    view = _PLACEHOLDER.sub(lambda match: _TAKEN * len(match.group()), text) if "_" in text else text
+    compact = Compact.of(joined, *windows)
+    text = compact.text
     spans: list[Span] = []
-    for recognizers in open_families:
-        for recognize in recognizers:
-            while new := _new(recognize, view):  # again: a match may have eaten the beginning of the next
-                spans += new
-                view = _cover(view, new)
-    return spans
+    for recognize in recognizers:
+        new = _new(recognize, text)
+        while new:
+            spans += new
+            text = _cover(text, new)
+            new = _again(recognize, text, new)
+    if not spans:
+        return []
+    starts = compact.back(np.array([span.start for span in spans])).tolist()
+    ends = compact.back(np.array([span.end for span in spans])).tolist()
+    for start, end in zip(starts, ends, strict=True):
+        joined.view[start:end] = TAKEN.encode() * (end - start)
+    return list(zip(starts, ends, [span.kind for span in spans], strict=True))
 
 
 def _new(recognize: Recognizer, view: str) -> list[Span]:
     """Return what a recognizer finds outside of what is taken, without overlaps: the earlier, longer span stays."""
     kept: list[Span] = []
     for span in sorted(recognize(view), key=lambda span: (span.start, -span.end)):
-        if (not kept or span.start >= kept[-1].end) and _TAKEN not in view[span.start : span.end]:
+        if (not kept or span.start >= kept[-1].end) and TAKEN not in view[span.start : span.end]:
             kept.append(span)
     return kept
+
+
+def _again(recognize: Recognizer, view: str, found: list[Span]) -> list[Span]:
+    """Look again where something was found: a match may have eaten the beginning of the next."""
+    pieces: list[str] = []
+    starts: list[int] = []  # of the pieces, in the view
+    places: list[int] = []  # of the pieces, in their join
+    end = size = 0
+    for span in found:
+        if span.start < end:
+            continue
+        start = max(view.rfind(CUT, end, span.start), view.rfind(BORDER, end, span.start), end)
+        behind = [place for place in (view.find(CUT, span.end), view.find(BORDER, span.end)) if place >= 0]
+        end = min(behind, default=len(view) - 1) + 1
+        starts.append(start)
+        places.append(size)
+        pieces.append(view[start:end])
+        size += end - start + 1
+    if len(pieces) > 1 and size > len(view) // 2:
+        return _new(recognize, view)
+    moved = []
+    for span in _new(recognize, CUT.join(pieces)):
+        piece = bisect_right(places, span.start) - 1
+        shift = starts[piece] - places[piece]
+        moved.append(Span(span.start + shift, span.end + shift, span.kind))
+    return moved
 
 
 def _cover(view: str, spans: list[Span]) -> str:
     pieces, at = [], 0
     for span in spans:
-        pieces += [view[at : span.start], _TAKEN * (span.end - span.start)]
+        pieces += [view[at : span.start], TAKEN * (span.end - span.start)]
         at = span.end
     return "".join((*pieces, view[at:]))
 
 
-def _add_repeats(folded: list[MatchingText], found: dict[int, list[Span]]) -> None:
+def _with_repeats(texts: dict[int, str], found: dict[int, list[Span]]) -> dict[int, list[Span]]:
     """Add the other places in the group where a value stands that was recognized by its surroundings only."""
     kinds: dict[str, str] = {}
-    for index, spans in found.items():
+    mine = {index: found[index] for index in texts if index in found}
+    for index, spans in mine.items():
         for span in spans:
-            value = folded[index].folded[span.start : span.end]
+            value = texts[index][span.start : span.end]
             words = names.words_of(value) if span.kind == "NAME" else ()
             for text in (value, *words):
                 if len(text) >= (3 if span.kind == "NAME" else 5):
                     kinds.setdefault(text, span.kind)
-    if not kinds:
-        return
-    repeats = Repeats(kinds)
-    for index, spans in found.items():
-        view = _cover(folded[index].folded, sorted(spans, key=lambda span: span.start))
-        again = list(repeats.find(_PLACEHOLDER.sub(lambda match: _TAKEN * len(match.group()), view)))
-        found[index] = spans + again
+    for index, text in texts.items():
+        view = _cover(text, mine.get(index, []))
+        if len(kinds) > _FEW or any(value in view for value in kinds):
+            again = Repeats(kinds).find(PLACEHOLDER.sub(lambda match: TAKEN * len(match.group()), view))
+            mine[index] = sorted([*mine.get(index, []), *again], key=lambda span: span.start)
+    return {index: spans for index, spans in mine.items() if spans}
 
 
-class _Numbers:
-    """Numbers of the placeholders in one group; placeholders that were in the texts before keep theirs."""
-
-    def __init__(self, texts: Iterator[str]) -> None:
-        self._next: Counter[str] = Counter()
-        self._known: dict[tuple[str, str], int] = {}
-        for text in texts:
-            if "_" in text:
-                for kind, number in _PLACEHOLDER.findall(text):
-                    self._next[kind] = max(self._next[kind], int(number))
-
-    def placeholder(self, kind: str, value: str) -> str:
-        if kind in ("EMAIL", "SECRET", "NAME", "ADDRESS"):
-            key = (kind, " ".join(value.casefold().split()))
-        else:
-            key = (kind, "".join(filter(str.isalnum, value)).upper())
-        if key not in self._known:
-            self._next[kind] += 1
-            self._known[key] = self._next[kind]
-            for word in names.words_of(value) if kind == "NAME" else ():
-                self._known.setdefault((kind, word.casefold()), self._next[kind])
-        return f"[{kind}_{self._known[key]}]"
-
-
-def _replace(text: str, matching: MatchingText, spans: list[Span], numbers: _Numbers) -> str:
+def _replace(text: str, matching: MatchingText, spans: list[Span], placeholders: Placeholders) -> str:
     pieces, at = [], 0
-    for span in sorted(spans, key=lambda span: span.start):
+    for span in spans:
         start, end = matching.original_span(span.start, span.end)
-        pieces += [text[at:start], numbers.placeholder(span.kind, matching.folded[span.start : span.end])]
+        pieces += [text[at:start], placeholders.of(span.kind, matching.folded[span.start : span.end])]
         at = end
     return readable("".join((*pieces, text[at:])))

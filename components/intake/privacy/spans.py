@@ -1,9 +1,15 @@
 """What a recognizer finds, and the ways recognizers look at a text."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import re2
+from flywheel.components.intake.privacy.patterns import Pattern
+
+# Three characters that no text holds (`matching_text.fold` makes spaces of them) and no pattern may match over.
+CUT = "\x1d"  # a window ends here, its text goes on
+BORDER = "\x1e"  # a text begins or ends here
+TAKEN = "\x1f"  # covers what was found already
 
 
 @dataclass(frozen=True)
@@ -15,24 +21,13 @@ class Span:
     kind: str  # EMAIL, PHONE, ...: the word in the placeholder
 
 
+_NO_DIGIT = re.compile(r"[^0-9]+")
 Recognizer = Callable[[str], Iterator[Span]]
-
-
-def pattern(text: str, *, ignore_case: bool = True) -> "re2._Regexp":
-    r"""Compile a linear-time pattern; RE2 has no look-around, so borders are checked by `free_standing`.
-
-    `\w` and `\b` know ASCII letters only in RE2: patterns over names use `\p{L}`.
-    """
-    options = re2.Options()
-    options.case_sensitive = not ignore_case
-    options.max_mem = 64 << 20
-    options.log_errors = False
-    return re2.compile(text, options)
 
 
 def digits_of(text: str) -> str:
     """Return the ASCII digits of a text."""
-    return "".join(character for character in text if "0" <= character <= "9")
+    return text if text.isascii() and text.isdigit() else _NO_DIGIT.sub("", text)
 
 
 def free_standing(text: str, start: int, end: int) -> bool:
@@ -48,11 +43,21 @@ def free_standing(text: str, start: int, end: int) -> bool:
     return not (after in "-./,:" and end + 1 < len(text) and text[end + 1].isdigit())
 
 
+def alone(text: str, start: int, end: int, glue: str = "") -> bool:
+    """Whether no ASCII letter, digit or underscore touches a span, and no sign of `glue` ties it to one."""
+    before, after = text[start - 1 : start], text[end : end + 1]
+    if before and ((before.isascii() and before.isalnum()) or before == "_" or before in glue):
+        return False
+    if after.isascii() and (after.isalnum() or after == "_"):
+        return False
+    return not (after and after in glue and text[end + 1 : end + 2].isalnum())
+
+
 def _word(character: str) -> bool:
     return character.isalnum() and ord(character) < 0x2E80  # Chinese, Japanese and Korean write without spaces
 
 
-def by_group(compiled: "re2._Regexp", kind: str, group: int = 1) -> Recognizer:
+def by_group(compiled: Pattern, kind: str, group: int = 1) -> Recognizer:
     """Make a recognizer of a pattern whose group is the personal data."""
 
     def recognize(text: str) -> Iterator[Span]:
