@@ -35,6 +35,7 @@ SCHEMA = pa.schema(
         ("supporter_activity", pa.list_(pa.int64())),  # interactions of each supporter in the whole log
         ("endorsers", pa.list_(pa.string())),  # subjects that up-voted the corrected answer later than the correction
         ("askers", pa.int64()),  # subjects that corrected the question or got its answer since the correction
+        ("silent_since", pa.int64()),  # subjects that got the answer after the last supporter and corrected nothing
     ]
 )
 
@@ -121,6 +122,7 @@ def deduplicate(
                     {subject for subject, at in votes if at >= rows[first]["timestamp"]} - set(supporters)
                 ),
                 "askers": askers[about[first]].since(rows[first]["timestamp"]),
+                "silent_since": askers[about[first]].silent_after(max(supporters.values())),
             }
         )
     distinct = len(set(contents))

@@ -1,0 +1,163 @@
+import itertools
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flywheel.components.curation.duplicates import candidates, jaccard, shingles
+from flywheel.components.curation.duplicates.document_groups import EXACT, NEAR, groups
+
+WORDS = [f"w{number}" for number in range(400)]
+
+
+def sets_of(text: str, words: int) -> frozenset[tuple[str, ...]]:
+    """The definition, word by word."""
+    found = shingles.plain(text).split()
+    if not found:
+        return frozenset()
+    return frozenset(tuple(found[i : i + words]) for i in range(max(1, len(found) - words + 1)))
+
+
+def jaccard_of(a: frozenset, b: frozenset) -> float:
+    return len(a & b) / len(a | b) if a | b else 0.0
+
+
+def components(texts: list[str], least: float, words: int) -> list[int]:
+    """Labels by comparing every pair."""
+    sets = [sets_of(text, words) for text in texts]
+    labels = list(range(len(texts)))
+    for i, j in itertools.combinations(range(len(texts)), 2):
+        if texts[i] == texts[j] or jaccard_of(sets[i], sets[j]) >= least:
+            old, new = labels[j], labels[i]
+            labels = [new if label == old else label for label in labels]
+    first: dict[int, int] = {}
+    return [first.setdefault(label, len(first)) for label in labels]
+
+
+def corpus(seed: int, size: int, longest: int, boilerplate: float = 0.3) -> list[str]:
+    """Texts with edited copies and with sentences that many share."""
+    dice = random.Random(seed)
+    shared = [" ".join(dice.choices(WORDS, k=12)) for _ in range(3)]
+    texts = []
+    for _ in range(size):
+        if texts and dice.random() < 0.4:
+            words = dice.choice(texts).split()
+            for _ in range(dice.randrange(1, 2 + len(words) // 20)):
+                place = dice.randrange(len(words))
+                words[place : place + dice.choice((0, 1))] = dice.choices(WORDS, k=dice.choice((0, 1, 1)))
+                words = words or ["w0"]
+        else:
+            words = dice.choices(WORDS, k=dice.randrange(1, longest))
+            if dice.random() < boilerplate:
+                words = [*words, *dice.choice(shared).split()]
+        texts.append(" ".join(words))
+    return texts
+
+
+text = st.text(alphabet="ab cB.,!\n\t'-_éß日本ทа1", max_size=40)
+
+
+@given(st.lists(text, max_size=12), st.integers(1, 4), st.integers(1, 60))
+@settings(max_examples=40, deadline=None)
+def test_shingles_are_those_of_the_definition(texts, words, chunk):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shingles, "_CHUNK", chunk)
+        blocks = list(shingles.shingled(texts, words))
+    found = [
+        block.hashes[block.first[i] : block.first[i + 1]] for block in blocks for i in range(len(block.first) - 1)
+    ]
+    assert sum(len(block.counts) for block in blocks) == len(found) == len(texts)
+    names: dict[tuple[str, ...], int] = {}
+    for one, hashes in zip(texts, found, strict=True):
+        run = shingles.plain(one).split()
+        expected = [tuple(run[i : i + words]) for i in range(max(1, len(run) - words + 1))] if run else []
+        real = hashes[hashes != shingles.NONE].tolist()
+        assert len(real) == len(expected)
+        for shingle, value in zip(expected, real, strict=True):
+            assert names.setdefault(shingle, value) == value
+    assert len(set(names.values())) == len(names)
+
+
+def test_words_longer_than_eight_bytes_differ_in_any_letter():
+    base = "internationalization" * 3
+    changed = [base[:i] + "X" + base[i + 1 :] for i in range(len(base))]
+    block = next(iter(shingles.shingled([base, *changed], 1)))
+    assert len(set(block.hashes.tolist())) == len(changed) + 1
+
+
+@given(st.lists(text, min_size=1, max_size=8), st.integers(1, 3))
+@settings(max_examples=40, deadline=None)
+def test_similarity_is_that_of_the_sets(texts, words):
+    left, right = np.triu_indices(len(texts))
+
+    def blocks(documents):
+        return shingles.shingled([texts[i] for i in documents.tolist()], words)
+
+    found = jaccard.similarities(left, right, blocks)
+    sets = [sets_of(one, words) for one in texts]
+    assert found.tolist() == [jaccard_of(sets[i], sets[j]) for i, j in zip(left, right, strict=True)]
+
+
+@pytest.mark.parametrize(("longest", "least", "words"), [(12, 0.8, 2), (30, 0.6, 3), (250, 0.8, 5), (250, 0.5, 5)])
+@pytest.mark.parametrize("many", [2, 24])
+def test_groups_are_those_of_comparing_every_pair(monkeypatch, longest, least, words, many):
+    monkeypatch.setattr(candidates, "MANY", many)
+    grouped = 0
+    for seed in range(2):
+        texts = corpus(seed, 60, longest)
+        expected = components(texts, least, words)
+        assert groups(texts, least, words).labels.tolist() == expected
+        grouped += len(texts) - len(set(expected))
+    assert grouped > 8
+
+
+def test_documents_of_boilerplate_only_are_compared_through_their_rarest_shingles(monkeypatch):
+    monkeypatch.setattr(candidates, "MANY", 4)
+    dice = random.Random(3)
+    for seed in range(2):
+        pieces = [" ".join(dice.choices(WORDS, k=9)) for _ in range(6)]
+        texts = [" ".join(dice.sample(pieces, 4)) for _ in range(60)]
+        expected = components(texts, 0.7, 3)
+        assert groups(texts, 0.7, 3).labels.tolist() == expected, seed
+        assert 1 < len(set(expected)) < 60
+
+
+@given(st.lists(text, max_size=14), st.sampled_from([0.5, 0.8, 1.0]))
+@settings(max_examples=40, deadline=None)
+def test_any_texts_are_grouped_as_by_comparing_every_pair(texts, least):
+    assert groups(texts, least, 2).labels.tolist() == components(texts, least, 2)
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=5, deadline=None)
+def test_groups_do_not_depend_on_the_order(chance):
+    texts = corpus(9, 80, 60)
+    order = list(range(len(texts)))
+    chance.shuffle(order)
+    plain, mixed = groups(texts).labels, groups([texts[i] for i in order]).labels
+    back = np.empty(len(order), dtype=np.int64)
+    back[order] = mixed
+    assert len(set(zip(plain.tolist(), back.tolist(), strict=True))) == len(set(plain.tolist())) == mixed.max() + 1
+
+
+def test_the_first_of_a_group_stays_and_every_other_record_has_its_reason():
+    long = " ".join(WORDS[:60])
+    texts = [long, "alone", long.upper() + "!", long.replace("w30", "other"), "...", "...", "???", "alone"]
+    found = groups(texts)
+    assert found.labels.tolist() == [0, 1, 0, 0, 2, 2, 3, 1]
+    assert found.survivors.tolist() == [0, 1, 4, 6]
+    assert found.kinds().tolist() == ["", "", EXACT, NEAR, "", EXACT, "", EXACT]
+    near = found.edges.kind == NEAR
+    assert found.edges.similarity[near] == pytest.approx([51 / 61])
+    assert set(found.edges.similarity[~near].tolist()) == {1.0}
+
+
+def test_nothing_and_bad_thresholds():
+    assert groups([]).labels.tolist() == [] == groups([]).survivors.tolist()
+    for least in (0, -1, 1.1):
+        with pytest.raises(ValueError, match="Jaccard"):
+            groups(["a"], least)
+    with pytest.raises(ValueError, match="word"):
+        groups(["a"], words=0)
