@@ -8,10 +8,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 
-import pyarrow.compute as pc
-
 from flywheel.components.contracts.dataset import EvaluationItem
-from flywheel.components.contracts.feedback import SignalKind
 from flywheel.components.contracts.tables import CandidateSnapshot
 from flywheel.components.curation.texts.normal_form import normal_form
 from flywheel.components.dataset.prompts import parse_messages, prompt_key
@@ -37,9 +34,7 @@ def read_liked(snapshot: CandidateSnapshot, corrected: Collection[str]) -> list[
     from flywheel.components.store import delta_table, observed
 
     store = snapshot.candidates.store
-    rated = observed.read(
-        delta_table.latest(store, "feedback"), ["interaction_id", "value"], pc.field("kind") == SignalKind.RATING.value
-    )
+    rated = observed.standing_ratings(delta_table.latest(store, "feedback"))
     up: Counter[str] = Counter()
     down: Counter[str] = Counter()
     for row in rated.to_pylist():

@@ -13,7 +13,9 @@ MIN_USERS = 20
 
 _DAY = 86_400.0
 # What a user does when the answer was no good; automated signals are judged apart.
-_BAD_IMPLICIT = frozenset({"regenerate", "rephrase", "abandon"})
+_BAD_IMPLICIT = frozenset({"regenerate", "rephrase", "abandon", "dissatisfied", "corrected"})
+# A mined sign's value is the measured confidence of its rule (components/intake/joining); a reported one's is 1.
+_SURE_ENOUGH = 0.7
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Windows:
         prompt_chars: Length of the prompt in characters, shape (n,).
         response_chars: Length of the response in characters, shape (n,).
         latency_ms: Latency in milliseconds, NaN where none was logged, shape (n,).
-        bad: 1 where the user rated the answer down, corrected it, regenerated, rephrased or left, shape (n,).
+        bad: 1 where the user rated the answer down, corrected it, regenerated, rephrased or left, or the
+            next turn showed as much with confidence, shape (n,).
         error: 1 where serving failed, NaN everywhere if the log holds no automated signals, shape (n,).
         boundary: Start of the current window, seconds since 1970 UTC.
         days: Length of the current window, days.
@@ -147,7 +150,9 @@ def iso(seconds: float) -> str:
 def _is_bad(kind: str, name: str, value: float | None) -> bool:
     if kind == "rating":
         return value is not None and value < 0
-    return kind == "correction" or (kind == "implicit" and name in _BAD_IMPLICIT)
+    if kind == "implicit":
+        return name in _BAD_IMPLICIT and (value is None or value >= _SURE_ENOUGH)
+    return kind == "correction"
 
 
 def _too_small(users: NDArray[np.int64], current: NDArray[np.bool_]) -> str:

@@ -8,7 +8,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flywheel.components.contracts.feedback import SIMULATED_SOURCE
+from flywheel.components.contracts.feedback import JOINED_SOURCE, SIMULATED_SOURCE
 from flywheel.components.contracts.tables import TableReference
 from flywheel.components.report.wilson_interval import wilson_interval
 
@@ -47,7 +47,8 @@ def satisfaction(interactions: TableReference | None, feedback: TableReference |
         return found
     rows = delta_table.read(feedback, ["feedback_id", "interaction_id", "timestamp", "kind", "value", "source"])
     canary = pc.equal(rows["source"], SIMULATED_SOURCE)
-    logged = rows.filter(pc.invert(canary))
+    # what joining derived repeats or reads what the log says; it is no row of the log
+    logged = rows.filter(pc.invert(pc.or_(canary, pc.equal(rows["source"], JOINED_SOURCE))))
     ratings = _ratings(logged)
     days = ratings["timestamp"].cast(pa.date32()).to_pylist()
     values = ratings["value"].to_pylist()

@@ -104,7 +104,7 @@ def _from_store(store: str, simulated: bool) -> tuple[list[LiveTurn], list[tuple
     ]
     signals: list[tuple[str, Signal]] = []
     if delta_table.exists(store, "feedback"):
-        rows = table(delta_table.latest(store, "feedback"), _FEEDBACK).to_pylist()
+        rows = table(delta_table.latest(store, "feedback"), _FEEDBACK, observed.REPORTED).to_pylist()
         signals = [
             (row["interaction_id"], Signal(row["name"], row["value"], row["timestamp"]))
             for row in rows

@@ -96,7 +96,7 @@ class StoreTurns:
         found: dict[str, list[dict[str, Any]]] = {}
         if ids:
             columns = ["interaction_id", "kind", "name", "value", "text"]
-            there = pc.field("interaction_id").isin(ids)
+            there = pc.field("interaction_id").isin(ids) & observed.REPORTED
             for row in observed.read(delta_table.latest(self._store, "feedback"), columns, there).to_pylist():
                 found.setdefault(row["interaction_id"], []).append(row)
         return found

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from flywheel.components.contracts.feedback import SignalKind
 from flywheel.components.contracts.rollout import UserQuestion
 from flywheel.components.contracts.tables import TableReference
 from flywheel.components.store import delta_table, observed
@@ -85,11 +84,8 @@ def replay(store: str, run_id: str) -> Iterator[UserQuestion]:
 
 def _references(store: str, run_id: str) -> dict[str, set[str]]:
     found: dict[str, set[str]] = defaultdict(set)
-    liked = observed.read(
-        delta_table.latest(store, "feedback"),
-        ["interaction_id"],
-        (pc.field("kind") == SignalKind.RATING.value) & (pc.field("value") > 0),
-    )
+    rated = observed.standing_ratings(delta_table.latest(store, "feedback"))
+    liked = rated.filter(pc.greater(rated["value"], 0))
     answers = delta_table.read(
         delta_table.latest(store, "interactions"),
         ["interaction_id", "response"],

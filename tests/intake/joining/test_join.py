@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pyarrow.compute as pc
 import pytest
@@ -251,7 +252,7 @@ def test_any_order_in_any_number_of_runs_gives_the_rows_of_one(tmp_path_factory,
     mixed = LOG[:]
     random.Random(seed).shuffle(mixed)
     bounds = [0, *sorted(cuts), len(mixed)]
-    for number, (start, end) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for number, (start, end) in enumerate(pairwise(bounds)):
         bring(pieces, mixed[start:end], f"p{number}", f"{number}.jsonl")
         do(pieces, f"p{number}")
     assert anonymous(derived(pieces)) == anonymous(derived(whole))
