@@ -13,16 +13,19 @@ def intake_feedback(
     feedback: dsl.Output[dsl.Dataset],
     metrics: dsl.Output[dsl.Metrics],
     log_format: str = "auto",
+    rating_rule: str = "",
 ) -> int:
     """Bring interaction logs and feedback into the feedback store; personal data is scrubbed before the first write.
 
     Args:
-        logs: File, folder, glob or object-store URI of the logs; plain or gzipped.
+        logs: File, folder, glob or object-store URI of the logs; plain, gzipped or zstandard.
         store: URI of the feedback store (local folder or object store).
         run_id: Run that the rows belong to.
         feedback: Snapshot document (`flywheel.snapshot/v1`) naming the table versions after intake.
         metrics: Rows in, accepted, duplicates, quarantined by reason.
-        log_format: auto, feedback, csv, parquet, openai or preferences.
+        log_format: auto, feedback, csv, parquet, openai, otel, openinference, langfuse, tensorzero, kserve or
+            preferences.
+        rating_rule: JSON object: which named scores are ratings, on which scale (README); empty for the stated rule.
 
     Returns:
         Accepted rows.
@@ -37,7 +40,7 @@ def intake_feedback(
     from flywheel.components.intake.ingest import ingest
     from flywheel.components.store import lineage
 
-    summary = ingest(logs, store, run_id, log_format)
+    summary = ingest(logs, store, run_id, log_format, rating_rule=rating_rule)
     record = summary.record(run_id)
     lineage.record_step(store, record)
     summary.snapshot.write(feedback.path)

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from flywheel.components.intake.pseudonyms import Pseudonymizer
-from flywheel.components.intake.reading import RawRow
+from flywheel.components.intake.raw_row import RawRow
 from flywheel.components.intake.scrubbed_json import collect, rebuild
 
 KEPT_CHARACTERS = 20_000
@@ -47,7 +47,14 @@ class Refusal:
             kept = next(scrubbed)
             kept = kept[:-_CUT_BACK] if self._cut() else kept
         content = repr((self.raw.value, self.raw.text)).encode("utf-8", "surrogatepass")
-        identity = b"\0".join((repr((self.raw.file, self.raw.line, self.reason)).encode("utf-8", "replace"), content))
+        identity = b"\0".join(
+            (
+                repr((self.raw.file, self.raw.line, *([self.raw.part] if self.raw.part else []), self.reason)).encode(
+                    "utf-8", "replace"
+                ),
+                content,
+            )
+        )
         return {
             "quarantine_id": pseudonyms.of("quarantine", identity),
             "run_id": run_id,

@@ -1,39 +1,26 @@
 """From bytes to one dictionary per row, or the reason why there is none; nothing is ever dropped in silence."""
 
 import csv
-import json
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from dataclasses import replace
 
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flywheel.components.intake.errors import IntakeError
-from flywheel.components.intake.lines import DEFAULT_MAX_LINE_BYTES, Line, read_lines
+from flywheel.components.intake.formats import registry
+from flywheel.components.intake.formats.fields import NotAnInteraction
+from flywheel.components.intake.formats.free_form import text_of
+from flywheel.components.intake.json_text import parse_json
+from flywheel.components.intake.json_values import read_values, spans_lines
+from flywheel.components.intake.lines import DEFAULT_MAX_LINE_BYTES, Line, chunks, read_lines
+from flywheel.components.intake.raw_row import RawRow
 from flywheel.components.intake.sources import Source
 
-MAX_DEPTH = 64  # nesting of JSON values
 _CSV_LOOKAHEAD = 1000  # physical lines that one quoted CSV record may span
 _PARQUET_BATCH = 1000
-
-
-@dataclass(frozen=True)
-class RawRow:
-    """One row of a log: `value` when it could be read, otherwise `reason` and what was there (`text`)."""
-
-    file: str
-    line: int  # from 1
-    size: int  # bytes as read
-    modified: datetime  # of the file
-    value: dict[str, Any] | None = None
-    tabular: bool = False
-    reason: str = ""
-    detail: str = ""
-    text: str = ""  # undecodable bytes stand as lone surrogates (surrogateescape)
+_HEAD = 1 << 16  # bytes that tell what a file holds
 
 
 def read_rows(source: Source, log_format: str, max_line_bytes: int = DEFAULT_MAX_LINE_BYTES) -> Iterator[RawRow]:
@@ -47,30 +34,58 @@ def read_rows(source: Source, log_format: str, max_line_bytes: int = DEFAULT_MAX
     Raises:
         IntakeError: The file cannot be opened, or a Parquet file is broken.
     """
-    with source.open() as stream:
-        head = stream.read(4) if source.suffix == ".parquet" or log_format == "parquet" else b""
-    if head == b"PAR1":
-        yield from _parquet(source)
+    head = _head(source)
+    if head.startswith(b"PAR1"):
+        for row in _parquet(source):
+            yield from _split(row, log_format)
         return
     if log_format == "parquet" or source.suffix == ".parquet":
         raise IntakeError(f"{source.path} is not a Parquet file (it does not start with PAR1)")
+    looks_like_json = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
     with source.open() as stream:
-        lines = read_lines(stream, max_line_bytes)
-        if log_format == "csv" or (log_format == "auto" and source.suffix in (".csv", ".tsv")):
-            yield from _csv(source, lines, max_line_bytes)
-        else:
-            for line in lines:
-                yield _unreadable(source, line) or _json(source, line)
+        if log_format == "csv" or (source.suffix in (".csv", ".tsv") and not looks_like_json):
+            for row in _csv(source, read_lines(stream, max_line_bytes), max_line_bytes):
+                yield from _split(row, log_format)
+            return
+        for line in (read_values if spans_lines(head) else read_lines)(stream, max_line_bytes):
+            yield from _split(_unreadable(source, line) or _json(source, line), log_format)
+
+
+def _head(source: Source) -> bytes:
+    """Return the beginning of a file; nothing of one that is broken there, which reading will report."""
+    with source.open() as stream:
+        return next((chunk for chunk in chunks(stream) if isinstance(chunk, bytes)), b"")[:_HEAD]
+
+
+def _split(row: RawRow, log_format: str) -> Iterator[RawRow]:
+    """Yield the rows that a line or a table's row holds: of an export the spans, of a trace its scores as well."""
+    if row.value is None:
+        yield row
+        return
+    try:
+        found = registry.rows_of(row.value, log_format)
+    except ValueError as error:
+        reason = "not_an_interaction" if isinstance(error, NotAnInteraction) else "invalid_record"
+        yield replace(row, value=None, reason=reason, detail=str(error), text=text_of(row.value))
+        return
+    row.shape, row.value = found[0]
+    if len(found) == 1:
+        yield row
+        return
+    row.size //= len(found)
+    yield row
+    for part, (shape, value) in enumerate(found[1:], start=1):
+        yield replace(row, value=value, shape=shape, part=part)
 
 
 def _unreadable(source: Source, line: Line) -> RawRow | None:
+    if not (line.damaged or line.too_long):
+        return None
     text = line.data.decode("utf-8", "surrogateescape")
     if line.damaged:
         detail = f"the file breaks off here: {line.damaged}; copy it again and run intake on it again"
         return _bad(source, line, "damaged_file", detail, text)
-    if line.too_long:
-        return _bad(source, line, "line_too_long", f"the line has {line.length} bytes; its beginning is kept", text)
-    return None
+    return _bad(source, line, "line_too_long", f"the line has {line.length} bytes; its beginning is kept", text)
 
 
 def _bad(source: Source, line: Line, reason: str, detail: str, text: str) -> RawRow:
@@ -79,52 +94,20 @@ def _bad(source: Source, line: Line, reason: str, detail: str, text: str) -> Raw
 
 def _json(source: Source, line: Line) -> RawRow:
     try:
-        line.data.decode()
-    except UnicodeDecodeError as error:
-        detail = f"not UTF-8: byte 0x{line.data[error.start]:02x} at offset {error.start}; convert the file to UTF-8"
-        return _bad(source, line, "bad_encoding", detail, line.data.decode("utf-8", "surrogateescape"))
-    text = line.data.decode()
-    try:
         value = parse_json(line.data)
-    except ValueError as error:
-        return _bad(source, line, "not_json", str(error), text)
-    if not isinstance(value, dict):
-        return _bad(source, line, "not_json", f"a JSON {type(value).__name__}, not an object", text)
-    return RawRow(source.label, line.number, line.length, source.modified, value=value)
-
-
-def parse_json(data: bytes) -> Any:
-    """Parse JSON, also with the NaN and Infinity that Python writes.
-
-    Raises:
-        ValueError: Not JSON, or nested deeper than 64.
-    """
-    try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        if b"NaN" not in data and b"Infinity" not in data:
-            raise ValueError(f"not JSON: {error}") from error
+    except ValueError as wrong:
         try:
-            value = json.loads(data)
-        except (ValueError, RecursionError) as second:
-            raise ValueError(f"not JSON: {second}") from second
-    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _deep(value):
-        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
-    return value
-
-
-def _deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            child
-            for item in level
-            if isinstance(item, dict | list)
-            for child in (item.values() if isinstance(item, dict) else item)
-        ]
-        if not level:
-            return False
-    return True
+            text = line.data.decode()
+        except UnicodeDecodeError as error:
+            detail = (
+                f"not UTF-8: byte 0x{line.data[error.start]:02x} at offset {error.start}; convert the file to UTF-8"
+            )
+            return _bad(source, line, "bad_encoding", detail, line.data.decode("utf-8", "surrogateescape"))
+        return _bad(source, line, "not_json", str(wrong), text)
+    if not isinstance(value, dict):
+        detail = f"a JSON {type(value).__name__}, not an object"
+        return _bad(source, line, "not_json", detail, line.data.decode())
+    return RawRow(source.label, line.number, line.length, source.modified, value=value)
 
 
 def _csv(source: Source, lines: Iterator[Line], max_bytes: int) -> Iterator[RawRow]:

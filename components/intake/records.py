@@ -7,14 +7,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from flywheel.components.contracts.feedback import Annotator, FeedbackRecord
-from flywheel.components.intake import flat_record, openai_log, preferences, timestamps
+from flywheel.components.intake import ratings, timestamps
+from flywheel.components.intake.formats import flat_record, registry
+from flywheel.components.intake.formats.fields import NO_CONSENT, NoConsent, NotAnInteraction
+from flywheel.components.intake.ratings import RatingRule
 
-FORMATS = ("auto", "feedback", "csv", "parquet", "openai", "preferences")
-_SHAPES = {
-    "feedback": flat_record.to_fields,
-    "openai": openai_log.to_fields,
-    "preferences": preferences.to_fields,
-}
+FORMATS = registry.NAMES
 
 
 @dataclass(frozen=True)
@@ -36,36 +34,33 @@ class Refused(Exception):
         self.detail = detail
 
 
-def shape_of(value: dict[str, Any]) -> str:
-    """Tell by its fields which shape a row has; what is neither OpenAI's nor a preference is our own."""
-    if "chosen" in value and "rejected" in value:
-        return "preferences"
-    if value.get("object") == "chat.completion" or "choices" in value:
-        return "openai"
-    if isinstance(value.get("request"), dict) and "response" in value:
-        return "openai"
-    return "feedback"
-
-
-def read_record(value: dict[str, Any], log_format: str, modified: datetime, now: datetime) -> ReadRecord:
+def read_record(
+    value: dict[str, Any], log_format: str, modified: datetime, now: datetime, rule: RatingRule = ratings.DEFAULT
+) -> ReadRecord:
     """Make the feedback record of a row.
 
     Args:
         value: The row's fields.
         log_format: A name of FORMATS; for "auto", "csv" and "parquet" the fields tell the shape.
-        modified: When the file was written; the time of rows of preference data without one.
+        modified: When the file was written; the time of rows of a format that knows none, as preference data.
         now: The time of reading, for the check of the timestamp.
+        rule: Which named scores are ratings.
 
     Raises:
         Refused: The row is no record; for reason "no_consent" nothing of the row may be kept.
     """
-    shape = log_format if log_format in _SHAPES else shape_of(value)
+    shape = registry.format_of(value, log_format)
     if not flat_record.consent(value):
-        raise Refused("no_consent", "the user did not agree to the use of this record; nothing of it is kept")
+        raise Refused("no_consent", NO_CONSENT)
     try:
-        fields = _SHAPES[shape](value)
-        assumed = shape == "preferences" and fields.get("timestamp") is None
+        fields = shape.read(value, rule)
+        annotator = Annotator(fields.pop("annotator", Annotator.USER))
+        assumed = shape.timeless and fields.get("timestamp") is None
         moment = modified if assumed else timestamps.parse(fields.get("timestamp"))
+    except NoConsent as error:
+        raise Refused("no_consent", NO_CONSENT) from error
+    except NotAnInteraction as error:
+        raise Refused("not_an_interaction", str(error)) from error
     except ValueError as error:
         raise Refused("invalid_record", str(error)) from error
     wrong = timestamps.problem(moment, now)
@@ -75,7 +70,7 @@ def read_record(value: dict[str, Any], log_format: str, modified: datetime, now:
         record = FeedbackRecord.model_validate(fields | {"timestamp": moment})
     except ValidationError as error:
         raise Refused("invalid_record", _words(error)) from error
-    return ReadRecord(record, shape, Annotator.HUMAN if shape == "preferences" else Annotator.USER, assumed)
+    return ReadRecord(record, shape.name, annotator, assumed)
 
 
 def _words(error: ValidationError) -> str:

@@ -1,4 +1,4 @@
-"""Where logs come from: one file, a folder, a glob or an object-store URI; plain or gzipped."""
+"""Where logs come from: one file, a folder, a glob or an object-store URI; plain, gzipped or zstandard."""
 
 import fnmatch
 import glob
@@ -15,6 +15,8 @@ import pyarrow.fs as pafs
 from flywheel.components.intake.errors import IntakeError
 
 SUFFIXES = (".jsonl", ".json", ".ndjson", ".log", ".csv", ".tsv", ".parquet", ".txt")
+_PACKED = (".gz", ".gzip", ".zst", ".zstd")
+_GZIP, _ZSTANDARD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"  # RFC 1952, RFC 8878
 _WILD = "*?["
 
 
@@ -29,22 +31,26 @@ class Source:
 
     @property
     def suffix(self) -> str:
-        """The file's ending without .gz, in lower case."""
-        return Path(self.path.lower().removesuffix(".gz")).suffix
+        """The file's ending without that of a compression, in lower case."""
+        return Path(_unpacked(self.path)).suffix
 
     def open(self) -> BinaryIO:
-        """Open for reading bytes, decompressed when the content is gzip (whatever the name says).
+        """Open for reading bytes, decompressed when the content is gzip or zstandard (whatever the name says).
 
         Raises:
             IntakeError: The file cannot be opened.
         """
         try:
             stream = self._raw()
-            magic = stream.read(2)
+            magic = stream.read(4)
             stream.seek(0)
         except (OSError, pa.ArrowException) as error:
             raise IntakeError(f"cannot read {self.path}: {error}") from error
-        return cast(BinaryIO, gzip.GzipFile(fileobj=stream)) if magic == b"\x1f\x8b" else stream
+        if magic.startswith(_GZIP):
+            return cast(BinaryIO, gzip.GzipFile(fileobj=stream))
+        if magic == _ZSTANDARD:
+            return cast(BinaryIO, pa.CompressedInputStream(stream, "zstd"))
+        return stream
 
     def _raw(self) -> BinaryIO:
         if self.filesystem is None:
@@ -67,8 +73,14 @@ def resolve(logs: str) -> list[Source]:
         logs = logs.removeprefix("file://")
     sources = sorted(_remote(logs) if "://" in logs else _local(logs), key=lambda source: source.label)
     if not sources:
-        raise IntakeError(f"no log files in {logs}; looked for {', '.join(SUFFIXES)}, each also with .gz")
+        raise IntakeError(f"no log files in {logs}; looked for {', '.join(SUFFIXES)}, each also with .gz or .zst")
     return sources
+
+
+def _unpacked(name: str) -> str:
+    """Return a file's name in lower case, without the ending of a compression."""
+    name = name.lower()
+    return next((name.removesuffix(ending) for ending in _PACKED if name.endswith(ending)), name)
 
 
 def _local(logs: str) -> Iterator[Source]:
@@ -78,7 +90,7 @@ def _local(logs: str) -> Iterator[Source]:
     elif path.is_dir():
         for member in path.rglob("*"):
             hidden = any(part.startswith(".") for part in member.relative_to(path).parts)
-            if member.is_file() and not hidden and member.name.lower().removesuffix(".gz").endswith(SUFFIXES):
+            if member.is_file() and not hidden and _unpacked(member.name).endswith(SUFFIXES):
                 yield _local_source(member, path)
     elif any(sign in logs for sign in _WILD):
         root = Path(logs[: min(logs.find(sign) for sign in _WILD if sign in logs)])
@@ -113,6 +125,6 @@ def _remote(logs: str) -> Iterator[Source]:
         raise IntakeError(f"cannot list the logs {logs}: {error}") from error
     wanted = None if wild is None else path + logs[len(base) :].replace("**/", "*")
     for info in found:
-        fits = fnmatch.fnmatch(info.path, wanted) if wanted else info.path.removesuffix(".gz").endswith(SUFFIXES)
+        fits = fnmatch.fnmatch(info.path, wanted) if wanted else _unpacked(info.path).endswith(SUFFIXES)
         if info.is_file and fits:
             yield Source(info.path.removeprefix(f"{path}/"), info.path, info.mtime or datetime.now(UTC), filesystem)

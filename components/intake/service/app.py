@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from flywheel.components import images
-from flywheel.components.intake.reading import parse_json
+from flywheel.components.intake.json_text import parse_json
 from flywheel.components.intake.service import cloud_events, documents
 from flywheel.components.intake.service.authentication import Sender
 from flywheel.components.intake.service.direct_routes import DirectRoutes

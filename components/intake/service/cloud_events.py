@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import orjson
 
 from flywheel.components.intake import timestamps
-from flywheel.components.intake.reading import parse_json
+from flywheel.components.intake.json_text import parse_json
 
 Half = Literal["request", "response"]
 TYPES: dict[str, Half] = {

@@ -9,7 +9,7 @@ import orjson
 
 from flywheel.components.intake.draft import UNKNOWN_LANGUAGE
 from flywheel.components.intake.pseudonyms import Pseudonymizer
-from flywheel.components.intake.reading import RawRow
+from flywheel.components.intake.raw_row import RawRow
 from flywheel.components.intake.scrubbed_json import collect, rebuild
 from flywheel.components.intake.service.cloud_events import InferenceEvent
 from flywheel.components.intake.service.inference_payload import Request, Response

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from flywheel.components.intake.flat_record import content_text, plain_messages
+from flywheel.components.intake.formats.flat_record import content_text, plain_messages
 
 _PROMPTS = ("prompt", "text", "input", "question", "query", "text_input", "inputs", "content")
 _ANSWERS = ("text", "answer", "output", "generated_text", "response", "content", "text_output", "completion")

@@ -13,13 +13,16 @@ from typing import Any, Literal
 
 import orjson
 
-from flywheel.components.intake import flat_record, timestamps
+from flywheel.components.contracts.feedback import Annotator
+from flywheel.components.intake import timestamps
 from flywheel.components.intake.draft import Draft, make_draft
+from flywheel.components.intake.formats import flat_record
 from flywheel.components.intake.given_ids import safe_ids
+from flywheel.components.intake.json_text import parse_json
 from flywheel.components.intake.privacy.scrub import scrub_texts
 from flywheel.components.intake.pseudonyms import Pseudonymizer
 from flywheel.components.intake.quarantine import Refusal, unescaped
-from flywheel.components.intake.reading import RawRow, parse_json
+from flywheel.components.intake.raw_row import RawRow
 from flywheel.components.intake.records import ReadRecord, Refused, read_record
 from flywheel.components.intake.service import cloud_events, inference_payload
 from flywheel.components.intake.service.cloud_events import InferenceEvent
@@ -181,7 +184,8 @@ def _feedback(value: dict[str, Any], now: datetime) -> ReadRecord:
     if not paired and value.get("source") is None:
         given = given | {"source": "api"}
     read = read_record(given, "openai" if paired else "feedback", now, now)
-    return replace(read, time_assumed=True) if assumed else read
+    # A sender cannot make itself a reviewer, whom curation would trust more.
+    return replace(read, time_assumed=assumed, annotator=Annotator.USER)
 
 
 def _inference(

@@ -5,6 +5,10 @@ from typing import Any
 
 import orjson
 
+from flywheel.components.contracts.feedback import Annotator
+from flywheel.components.intake import ratings
+from flywheel.components.intake.ratings import RatingRule
+
 _ALIASES = {
     "interaction": ("interaction", "interaction_id", "id"),
     "conversation": ("conversation", "conversation_id", "session_id", "thread_id"),
@@ -18,25 +22,23 @@ _ALIASES = {
 _PROMPTS = ("prompt", "question", "input", "query")
 _SIGNALS = ("rating", "correction", "comment", "implicit", "latency_ms", "tokens", "error")
 _OTHERS = ("schema", "messages", "signals", "consent", "attributes")
-_RATINGS = {
-    **dict.fromkeys(("1", "+1", "1.0", "up", "thumbs_up", "thumbsup", "positive", "like", "good", "true", "👍"), 1),
-    **dict.fromkeys(
-        ("-1", "-1.0", "down", "thumbs_down", "thumbsdown", "negative", "dislike", "bad", "false", "👎"), -1
-    ),
-    **dict.fromkeys(("0", "0.0", "neutral"), 0),
-}
+_ANNOTATORS = {kind.value for kind in Annotator}
 _NO = ("false", "no", "0", "0.0", "f", "n", "denied", "withdrawn")
 
 
 def consent(value: dict[str, Any]) -> bool:
-    """Whether the row's user agreed; only a clear no is a no, and it may stand in the row or its metadata."""
-    metadata = value.get("metadata")
-    said = [value.get("consent"), metadata.get("consent") if isinstance(metadata, dict) else None]
+    """Whether the row's user agreed; only a clear no is a no, in the row or its metadata, attributes or tags."""
+    holders = [value, *(value.get(name) for name in ("metadata", "attributes", "tags"))]
+    said = [holder.get("consent") for holder in holders if isinstance(holder, dict)]
     return not any(answer is not None and str(answer).strip().lower() in _NO for answer in said)
 
 
-def to_fields(value: dict[str, Any]) -> dict[str, Any]:
+def read(value: dict[str, Any], rule: RatingRule = ratings.DEFAULT) -> dict[str, Any]:
     """Map a row to the fields of FeedbackRecord; what is unknown goes to `attributes`.
+
+    Args:
+        value: The row's fields.
+        rule: Its scale for `rating`, if it has one, reads stars and the like.
 
     Raises:
         ValueError: A field cannot be read; the message names it and not its content.
@@ -63,9 +65,13 @@ def to_fields(value: dict[str, Any]) -> dict[str, Any]:
     fields["messages"], extra = plain_messages(messages)
     if fields["messages"] and fields["messages"][-1]["role"] == "assistant" and fields.get("response") is None:
         fields["response"] = fields["messages"].pop()["content"]
+    if not fields["messages"] and isinstance(turn := rest.get("turn"), int | float | str) and str(turn).isdigit():
+        fields["turn"] = rest.pop("turn")
     if extra:
         attributes["message_fields"] = extra
-    fields["signals"], unknown = signals(rest.pop("signals", None), rest)
+    fields["signals"], unknown = signals(rest.pop("signals", None), rest, rule)
+    if rest.get("annotator") in _ANNOTATORS:
+        fields["annotator"] = Annotator(rest.pop("annotator"))
     rest.pop("consent", None)
     attributes |= {name: item for name, item in (rest | unknown).items() if item is not None}
     return fields | {"attributes": attributes}
@@ -134,8 +140,15 @@ def content_text(index: int, content: Any) -> str:
     raise ValueError(f"messages.{index}.content: neither text nor a list of parts")
 
 
-def signals(nested: Any, flat: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def signals(
+    nested: Any, flat: dict[str, Any], rule: RatingRule = ratings.DEFAULT
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read the signals from a nested object and from flat fields (which are taken out of `flat`).
+
+    Args:
+        nested: The row's `signals`; only there may be `scores`.
+        flat: The row's other fields.
+        rule: Its scale for `rating`, if it has one, reads stars and the like.
 
     Returns:
         Fields of `Signals`, and unknown fields under names like `signals.stars`.
@@ -148,10 +161,12 @@ def signals(nested: Any, flat: dict[str, Any]) -> tuple[dict[str, Any], dict[str
         raise ValueError("signals: not an object")
     given = {name: flat.pop(name) for name in _SIGNALS if flat.get(name) is not None}
     given |= {name: item for name, item in nested.items() if name in _SIGNALS and item is not None}
-    unknown = {f"signals.{name}": item for name, item in nested.items() if name not in _SIGNALS}
+    unknown = {f"signals.{name}": item for name, item in nested.items() if name not in (*_SIGNALS, "scores")}
     found: dict[str, Any] = {}
     if "rating" in given:
-        found["rating"] = _rating(given["rating"])
+        found["rating"] = _rating(given["rating"], rule)
+    if nested.get("scores"):
+        found["scores"] = nested["scores"]
     for name in ("correction", "comment"):
         if name in given and str(given[name]).strip():
             if not isinstance(given[name], str):
@@ -185,10 +200,12 @@ def _attributes(value: Any) -> dict[str, Any]:
     return dict(value) if isinstance(value, dict) else {"attributes": value}
 
 
-def _rating(value: Any) -> int:
-    rating = _RATINGS.get(str(value).strip().lower())
+def _rating(value: Any, rule: RatingRule) -> int:
+    rating = rule.own(value)
     if rating is None:
-        raise ValueError("rating: must be -1, 0 or 1 (or up/down); map stars or scores before intake")
+        rating = ratings.our_rating(value)
+    if rating is None:
+        raise ValueError("rating: must be -1, 0 or 1 (or up/down); for stars or scores give the scale in `ratings`")
     return rating
 
 

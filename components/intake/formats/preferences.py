@@ -3,14 +3,22 @@
 import re
 from typing import Any
 
-from flywheel.components.intake.flat_record import plain_messages
+from flywheel.components.contracts.feedback import Annotator
+from flywheel.components.intake import ratings
+from flywheel.components.intake.formats.flat_record import plain_messages
+from flywheel.components.intake.ratings import RatingRule
 
 _TURN = re.compile(r"(?:^|\n\n)(Human|Assistant|User|System):[ \t]*")
 _ROLES = {"Human": "user", "User": "user", "Assistant": "assistant", "System": "system"}
 _USED = ("prompt", "question", "instruction", "chosen", "rejected", "id", "interaction", "timestamp", "user", "consent")
 
 
-def to_fields(value: dict[str, Any]) -> dict[str, Any]:
+def detect(row: dict[str, Any]) -> bool:
+    """Whether a row is a pair of a chosen and a rejected answer."""
+    return "chosen" in row and "rejected" in row
+
+
+def read(value: dict[str, Any], rule: RatingRule = ratings.DEFAULT) -> dict[str, Any]:
     r"""Map a pair to the fields of FeedbackRecord.
 
     `chosen` and `rejected` are answers beside a `prompt`, lists of messages, or whole dialogues as in hh-rlhf
@@ -19,6 +27,7 @@ def to_fields(value: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: The pair has no common prompt, or its answers are the same; the message says which.
     """
+    del rule  # a pair holds no rating
     prompt = value.get("prompt", value.get("question", value.get("instruction")))
     before = _dialogue("prompt", prompt, "user") if prompt else []
     chosen = _dialogue("chosen", value.get("chosen"), "assistant")
@@ -41,6 +50,7 @@ def to_fields(value: dict[str, Any]) -> dict[str, Any]:
         "response": rejected[-1]["content"],
         "signals": {"correction": chosen[-1]["content"]},
         "source": "preferences",
+        "annotator": Annotator.HUMAN,
         "attributes": {name: item for name, item in value.items() if name not in _USED and item is not None},
     }
     return {name: item for name, item in fields.items() if item is not None}

@@ -2,12 +2,21 @@
 
 from typing import Any
 
-from flywheel.components.intake.flat_record import content_text, plain_messages, signals
+from flywheel.components.intake import ratings
+from flywheel.components.intake.formats.flat_record import content_text, plain_messages, signals
+from flywheel.components.intake.ratings import RatingRule
 
 _TAKEN = ("request", "response", "feedback", "signals", "metadata", "consent", "messages", "input", "choices")
 
 
-def to_fields(value: dict[str, Any]) -> dict[str, Any]:
+def detect(row: dict[str, Any]) -> bool:
+    """Whether a row is a logged or stored chat completion."""
+    if row.get("object") == "chat.completion" or "choices" in row:
+        return True
+    return isinstance(row.get("request"), dict) and "response" in row
+
+
+def read(value: dict[str, Any], rule: RatingRule = ratings.DEFAULT) -> dict[str, Any]:
     """Map a logged completion to the fields of FeedbackRecord.
 
     Two shapes: `{"request": {...}, "response": {...}}` (each maybe under `body`), and a completion object with
@@ -30,7 +39,7 @@ def to_fields(value: dict[str, Any]) -> dict[str, Any]:
     answer, answer_extra, choices_left = _answer(response)
     attributes: dict[str, Any] = {}
     rest = {name: item for name, item in value.items() if name not in _TAKEN}
-    found, unknown = signals(value.get("signals", _feedback(value.get("feedback"))), rest)
+    found, unknown = signals(value.get("signals", _feedback(value.get("feedback"))), rest, rule)
     found |= _automatic(response, found)
     if paired:
         attributes["request"] = {name: item for name, item in request.items() if name not in ("messages", "input")}
