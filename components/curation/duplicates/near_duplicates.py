@@ -14,6 +14,7 @@ MinHash: Broder (1997), "On the resemblance and containment of documents"; LSH b
 import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -64,7 +65,7 @@ def group(documents: Sequence[Document], lexicon: frozenset[str], jaccard: float
 
 def similar(a: Document, b: Document, lexicon: frozenset[str], jaccard: float = 0.8) -> bool:
     """Whether two documents are near-duplicates by the exact rule (the oracle that MinHash approximates)."""
-    return _signature(a, lexicon) == _signature(b, lexicon) and _verify(a, b, jaccard)
+    return _signature(a, lexicon) == _signature(b, lexicon) and _verify(_parts(a), _parts(b), jaccard)
 
 
 def similarity(a: str, b: str) -> float:
@@ -83,22 +84,37 @@ def _shingles(text: str) -> set[str]:
     return {padded[i : i + SHINGLE] for i in range(max(1, len(padded) - SHINGLE + 1))}
 
 
-def _verify(a: Document, b: Document, jaccard: float) -> bool:
-    return all(x == y or (_explained(x, y) and _close(x, y, jaccard)) for x, y in zip(a, b, strict=True))
+@dataclass(frozen=True)
+class _Part:
+    """A field as verification looks at it."""
+
+    text: str
+    shingles: set[str]
+    words: Counter[str]
 
 
-def _close(a: str, b: str, jaccard: float) -> bool:
-    left, right = _shingles(a), _shingles(b)
-    common, union = len(left & right), len(left | right)
+def _parts(document: Document) -> list[_Part]:
+    return [_Part(text, _shingles(text), Counter(text.split())) for text in document]
+
+
+def _verify(a: list[_Part], b: list[_Part], jaccard: float) -> bool:
+    return all(x.text == y.text or (_close(x, y, jaccard) and _explained(x, y)) for x, y in zip(a, b, strict=True))
+
+
+def _close(a: _Part, b: _Part, jaccard: float) -> bool:
+    small, large = sorted((len(a.shingles), len(b.shingles)))
+    if small < jaccard * large and large - small > _TYPO_SHINGLES:
+        return False  # even if the one were a part of the other
+    common = len(a.shingles & b.shingles)
+    union = small + large - common
     return common >= jaccard * union or union - common <= _TYPO_SHINGLES
 
 
-def _explained(a: str, b: str) -> bool:
+def _explained(a: _Part, b: _Part) -> bool:
     """Whether the words of two texts differ by typos and fillers only; one more word per 20 may be reworded."""
-    words_a, words_b = Counter(a.split()), Counter(b.split())
-    only_a, only_b = sorted((words_a - words_b).elements()), sorted((words_b - words_a).elements())
+    only_a, only_b = sorted((a.words - b.words).elements()), sorted((b.words - a.words).elements())
     optional = word_list("optional")
-    slack = min(words_a.total(), words_b.total()) // 20
+    slack = min(a.words.total(), b.words.total()) // 20
     if abs(len(only_a) - len(only_b)) > slack + 3:
         return False
     missing = 0
@@ -146,6 +162,8 @@ def _verified_pairs(texts: list[Document], lexicon: frozenset[str], jaccard: flo
         return node
 
     edges = []
+    parts = {row: _parts(texts[row]) for row in rows}
+    refused: set[tuple[int, int]] = set()  # most pairs of one band meet again in others
     for band in range(BANDS):
         buckets: dict[tuple[int, bytes], list[int]] = defaultdict(list)
         block = np.ascontiguousarray(sketch[:, band * ROWS : (band + 1) * ROWS])
@@ -154,9 +172,13 @@ def _verified_pairs(texts: list[Document], lexicon: frozenset[str], jaccard: flo
         for bucket in buckets.values():
             for position, node in enumerate(bucket):
                 for other in bucket[max(0, position - _WINDOW) : position]:
-                    if root(node) != root(other) and _verify(texts[node], texts[other], jaccard):
+                    if root(node) == root(other) or (other, node) in refused:
+                        continue
+                    if _verify(parts[node], parts[other], jaccard):
                         edges.append((other, node))
                         parent[root(node)] = root(other)
+                    else:
+                        refused.add((other, node))
     return edges
 
 
