@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flywheel.components.contracts.tables import CandidateSnapshot
-from flywheel.components.curation.texts.lexicons import words as word_list
+from flywheel.components.curation.texts.claims import answers_agree as agree
 from flywheel.components.curation.texts.normal_form import has_digit, normal_form
 from flywheel.components.dataset.prompts import Messages, parse_messages, prompt_key
 
@@ -63,24 +63,6 @@ def _correction(row: dict[str, str]) -> Correction:
         group_id=row["group_id"] or row["candidate_id"],
         cluster_name=row["cluster_name"],
     )
-
-
-def agree(a: str, b: str, question: str = "") -> bool:
-    """Whether two answers can both be right: the content words of one are among the other's.
-
-    So "36 months" agrees with "The Borel 7 has a warranty of 36 months.", and not with "24 months".
-
-    Args:
-        a: An answer.
-        b: Another.
-        question: What was asked; its words are no part of what an answer says.
-    """
-    first, second = normal_form(a), normal_form(b)
-    if first == second:
-        return True
-    ignored = word_list("stop") | set(normal_form(question).split())
-    said, other = set(first.split()) - ignored, set(second.split()) - ignored
-    return bool(said and other) and (said <= other or other <= said)
 
 
 def settle(corrections: Sequence[Correction]) -> tuple[list[Correction], dict[str, list[Correction]]]:

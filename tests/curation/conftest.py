@@ -126,6 +126,7 @@ def candidate() -> Callable[..., dict[str, Any]]:
                 "supporter_activity": [1 + other] * len(by),
                 "endorsers": [],
                 "askers": len(by),
+                "silent_since": 0,
                 "category": "factual",
                 "confidence": 0.95,
             }

@@ -36,9 +36,11 @@ def test_active_users_who_all_correct_a_changed_fact_are_no_group(candidate):
     assert inspect(rows, MEDIAN) == {}
 
 
-def test_fresh_users_spread_over_months_are_no_burst(candidate):
+def test_fresh_users_spread_over_months_are_no_burst_and_prove_nothing(candidate):
     rows = honest(candidate) + [candidate(("99",), (f"u{i}",), hours=400.0 * i, other=0) for i in range(12)]
-    assert inspect(rows, MEDIAN) == {}
+    findings = inspect(rows, MEDIAN)
+    assert sorted(findings) == list(range(40, 52))
+    assert {(f.route, f.reason) for f in findings.values()} == {("review", "no_history")}
 
 
 def test_without_histories_nobody_is_accused(candidate):
@@ -67,7 +69,7 @@ def test_users_without_history_do_not_outvote(candidate):
 
 
 def test_later_up_votes_defend_the_original_answer(candidate):
-    lone = [candidate(("48",), ("x",), endorsers=["a", "b", "c"])]
+    lone = [candidate(("48",), ("x",), endorsers=["a", "b", "c", "d"])]
     assert inspect(lone, MEDIAN)[0].reason == "contradicted"
     assert inspect([candidate(("48",), ("x",), endorsers=["a"])], MEDIAN)[0].reason == "conflicting"
     many = [candidate(("48",), tuple(f"u{i}" for i in range(9)), endorsers=["a"])]

@@ -65,6 +65,8 @@ def claim(question: str, subjects: list[str], active: dict[str, int], hours: flo
         "question_id": question, "claim": ["36"], "category": "factual", "support": len(subjects),
         "supporters": subjects, "supported_at": [at] * len(subjects), "supporter_records": [1] * len(subjects),
         "supporter_activity": [active[subject] for subject in subjects], "endorsers": [],
+        "askers": 2 * len(subjects), "silent_since": 0, "interaction_id": question, "prompt": question, "response": "",
+        "correction": "36",
     }  # fmt: skip
 
 

@@ -55,4 +55,8 @@ class Askers:
 
     def since(self, time: datetime) -> int:
         """Users who corrected the question at any time or got its answer at or after `time`."""
-        return self._correctors + len(self._others) - bisect_left(self._others, time)
+        return self._correctors + self.silent_after(time)
+
+    def silent_after(self, time: datetime) -> int:
+        """Users who never corrected the question and got its answer at or after `time`."""
+        return len(self._others) - bisect_left(self._others, time)

@@ -1,33 +1,32 @@
-"""Guard the training data against users who push an answer: coordination, contradiction, influence.
+"""Guard the training data against users who push an answer.
 
-Three rules, each with its assumption. None of them knows the truth: a wrong correction that many independent users with
-a long history give over days passes here, and is for the evaluation and the canary to catch.
+Each finding has a reason and an error rate that a simulation checks (tests/simulation/test_poison_guard.py). What is
+shown to be pushed by idle accounts or outvoted is discarded; all other doubt goes to people.
 
-* coordinated: one claim is pushed within a short window by users who do hardly anything else. Null model: supporters of
-  a claim are drawn independently from all correctors, of whom a known share has so little activity. The exact binomial
-  test at level `FALSE_ALARMS`, divided by the number of windows looked at, keeps the chance of any false alarm in a log
-  below `FALSE_ALARMS` as long as users correct independently of how active they are.
-* contradicted / conflicting: of several answers to one question the one wins that more than twice as many distinct
-  users with a history stand behind as behind all others together, later up-votes of the original answer counting for
-  it. If each user is independently right with probability q, a wrong answer beats the right one only when more than two
-  thirds err, and all of them alike: for q = 0.8 and 6 voters less than 2 %.
+* contradicts_trusted, distrusted_subject: against golden items and reviewed answers (`trusted_items`).
+* coordinated, pushed: a group speaks (`coordination`); a false alarm in at most `FALSE_ALARMS` of logs each.
+* contradicted, conflicting: several answers to one question (`contradictions`).
+* uncorroborated: the claim is an error with probability above `MAX_ERROR`, given how many of those who got the answer
+  say the same (`corroboration`).
+* no_history: nobody behind the claim has done anything else.
 * subject_cap: no single user stands behind more than a share of what is accepted.
+
+What it cannot know: a wrong claim that established users make day after day, as often as users make true claims, about
+something no trusted item covers and no other user contradicts, passes. The evaluation and the canary must catch it.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
 from typing import Any
 
-from flywheel.components.curation.texts.claims import Claim, agree
+from flywheel.components.curation.guards import contradictions, coordination, corroboration, trusted_items
+from flywheel.components.curation.guards.claim_support import Key, Row, Support, by_question, claims_of, supports_of
+from flywheel.components.curation.guards.trusted_items import Trusted
 
-FALSE_ALARMS = 0.01
-WINDOW = timedelta(hours=48)
-SMALLEST_GROUP = 4
+FALSE_ALARMS = coordination.FALSE_ALARMS
+MAX_ERROR = 0.1
 LEAST_ROWS_PER_SUBJECT = 5
-
-Row = Mapping[str, Any]  # a classified row: question_id, claim, category, supporters, ...
 
 
 @dataclass(frozen=True)
@@ -39,31 +38,65 @@ class Finding:
 
 
 @dataclass
-class _Support:
-    """Who stands behind a claim: first time, corrections for it, interactions in the whole log."""
+class Inspection:
+    """What the guard found.
 
-    at: dict[str, datetime]
-    records: Counter[str]
-    activity: dict[str, int]
+    Attributes:
+        findings: By row index; rows without a finding are absent.
+        conflicts: Questions that people must decide, with both sides (`contradictions.sides`).
+        law: How the users of this log make claims; None when it shows too little.
+        trusted_agreeing: Rows that say what a trusted item says.
+        trusted_contradicting: Rows that contradict one.
+    """
 
-    def other_activity(self, subject: str) -> int:
-        return self.activity[subject] - self.records[subject]
+    findings: dict[int, Finding]
+    conflicts: list[dict[str, Any]] = field(default_factory=list)
+    law: corroboration.Corroboration | None = None
+    trusted_agreeing: int = 0
+    trusted_contradicting: int = 0
 
 
-def inspect(rows: Sequence[Row], median_activity: float) -> dict[int, Finding]:
-    """Find coordinated, contradicted and conflicting rows.
+def inspect(rows: Sequence[Row], median_activity: float, trusted: Trusted | None = None) -> dict[int, Finding]:
+    """Find the rows that something speaks against; `examine` without what it saw besides.
 
     Args:
         rows: Rows that the spam filter let pass.
         median_activity: Median number of interactions of the users of the log.
+        trusted: Answers that people vouch for, from `trusted_items.trusted_of`.
 
     Returns:
         Findings by row index; rows without a finding are absent.
     """
-    claims = _claims(rows)
-    findings = _coordinated(rows, claims, median_activity)
-    findings |= _contradictions(rows, claims, median_activity, findings)
-    return findings
+    return examine(rows, median_activity, trusted).findings
+
+
+def examine(
+    rows: Sequence[Row], median_activity: float, trusted: Trusted | None = None, ids: Sequence[str] | None = None
+) -> Inspection:
+    """Find the rows that something speaks against, and say what was seen.
+
+    Args:
+        rows: Rows that the spam filter let pass.
+        median_activity: Median number of interactions of the users of the log.
+        trusted: Answers that people vouch for, from `trusted_items.trusted_of`.
+        ids: A name for each row in the conflicts, such as its candidate id; by default its interaction id.
+    """
+    names = list(ids) if ids is not None else [row["interaction_id"] for row in rows]
+    claims = claims_of(rows)
+    supports = supports_of(rows, claims)
+    limit = coordination.idle_limit(median_activity)
+    idle = {key: coordination.idle_supporters(support, limit) for key, support in supports.items()}
+    heard = [(len(support.at) - len(idle[key]), support.askers - len(idle[key])) for key, support in supports.items()]
+    law = corroboration.fit([pair for pair in heard if pair[0] > 0])
+    checked = trusted_items.check(rows, trusted or {})
+    findings: dict[int, Finding] = {}
+    vouched = {claims[index] for index in checked.agreeing if index in claims}
+    settled = _coordinated(rows, supports, median_activity, law, findings, vouched)
+    for index in checked.contradicting:
+        findings.setdefault(index, Finding("review", "contradicts_trusted"))
+    conflicts = _contradictions(rows, supports, median_activity, findings, settled | vouched, names)
+    _doubts(rows, supports, idle, law, findings, checked.distrusted, vouched)
+    return Inspection(findings, conflicts, law, len(checked.agreeing), len(checked.contradicting))
 
 
 def over_cap(rows: Sequence[Row], max_share: float) -> set[int]:
@@ -99,104 +132,75 @@ def over_cap(rows: Sequence[Row], max_share: float) -> set[int]:
     return out
 
 
-def _claims(rows: Sequence[Row]) -> dict[int, tuple[str, Claim]]:
-    """The question and claim of each factual row; claims that agree with a shorter one of the question become it."""
-    heard: dict[str, Counter[Claim]] = defaultdict(Counter)
-    for row in rows:
-        if row["category"] == "factual" and row["claim"]:
-            heard[row["question_id"]][tuple(row["claim"])] += row["support"]
-    canonical: dict[tuple[str, Claim], Claim] = {}
-    for question, counts in heard.items():
-        chosen: list[Claim] = []
-        for claim in sorted(counts, key=lambda claim: (-counts[claim], len(claim), claim)):
-            canonical[question, claim] = next((known for known in chosen if agree(known, claim)), claim)
-            chosen.append(canonical[question, claim])
-    return {
-        index: (row["question_id"], canonical[row["question_id"], tuple(row["claim"])])
-        for index, row in enumerate(rows)
-        if row["category"] == "factual" and row["claim"]
-    }
-
-
-def _support(rows: Sequence[Row], indices: Sequence[int]) -> _Support:
-    support = _Support({}, Counter(), {})
-    for index in indices:
-        row = rows[index]
-        columns = ("supporters", "supported_at", "supporter_records", "supporter_activity")
-        for subject, at, records, activity in zip(*(row[name] for name in columns), strict=True):
-            support.at[subject] = min(support.at.get(subject, at), at)
-            support.records[subject] += records
-            support.activity[subject] = activity
-    return support
-
-
 def _coordinated(
-    rows: Sequence[Row], claims: Mapping[int, tuple[str, Claim]], median_activity: float
-) -> dict[int, Finding]:
-    from scipy.special import bdtrc
-
-    if median_activity < 2:  # nobody has a history: a group of fresh accounts cannot be told from honest users
-        return {}
-    low = max(1, int(median_activity // 5))
-    members: dict[tuple[str, Claim], list[int]] = defaultdict(list)
-    for index, key in claims.items():
-        members[key].append(index)
-    supports = {key: _support(rows, indices) for key, indices in members.items()}
-    idle: dict[tuple[str, Claim], set[str]] = {
-        key: {subject for subject in support.at if support.other_activity(subject) <= low}
-        for key, support in supports.items()
-    }
-    looks = sum(len(support.at) for support in supports.values())
-    findings: dict[int, Finding] = {}
-    for key, support in supports.items():
-        if len(idle[key]) < SMALLEST_GROUP:
-            continue
-        others: dict[str, bool] = {}
-        for other, theirs in supports.items():
-            if other != key:
-                for subject in theirs.at.keys() - support.at.keys():
-                    others[subject] = others.get(subject, True) and subject in idle[other]
-        share = (sum(others.values()) + 1) / (len(others) + 2)
-        times = sorted(support.at.items(), key=lambda item: (item[1], item[0]))
-        caught: set[str] = set()
-        for position, (_, start) in enumerate(times):
-            within = [subject for subject, at in times[position:] if at - start <= WINDOW]
-            fresh = [subject for subject in within if subject in idle[key]]
-            if len(fresh) >= SMALLEST_GROUP and bdtrc(len(fresh) - 1, len(within), share) <= FALSE_ALARMS / looks:
-                caught.update(fresh)
-        for index in members[key] if caught else ():
-            honest = set(rows[index]["supporters"]) - caught
-            findings[index] = Finding("review" if honest else "discard", "coordinated")
-    return findings
+    rows: Sequence[Row],
+    supports: Mapping[Key, Support],
+    median_activity: float,
+    law: corroboration.Corroboration | None,
+    findings: dict[int, Finding],
+    vouched: set[Key],
+) -> set[Key]:
+    """Note what groups push; returns these claims, which have no vote any more."""
+    caught = coordination.by_idle_accounts(supports, median_activity)
+    for key, accounts in caught.items():
+        for index in supports[key].rows:
+            honest = set(rows[index]["supporters"]) - accounts
+            findings.setdefault(index, Finding("review" if honest else "discard", "coordinated"))
+    pushed = coordination.pushed(supports, law) - caught.keys() - vouched
+    for key in pushed:
+        for index in supports[key].rows:
+            findings.setdefault(index, Finding("review", "pushed"))
+    return caught.keys() | pushed
 
 
 def _contradictions(
     rows: Sequence[Row],
-    claims: Mapping[int, tuple[str, Claim]],
+    supports: Mapping[Key, Support],
     median_activity: float,
-    already: Mapping[int, Finding],
-) -> dict[int, Finding]:
-    history = min(3, int(median_activity // 2))
-    questions: dict[str, dict[Claim, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for index, (question, claim) in claims.items():
-        if index not in already:
-            questions[question][claim].append(index)
-    findings: dict[int, Finding] = {}
-    for answers in questions.values():
-        votes: dict[Claim | None, int] = {}
-        for claim, indices in answers.items():
-            support = _support(rows, indices)
-            votes[claim] = sum(support.other_activity(subject) >= history for subject in support.at)
-        votes[None] = len(
-            {subject for indices in answers.values() for i in indices for subject in rows[i]["endorsers"]}
-        )
-        if len(answers) == 1 and votes[None] == 0:
+    findings: dict[int, Finding],
+    settled: set[Key],
+    names: Sequence[str],
+) -> list[dict[str, Any]]:
+    conflicts = []
+    for question, answers in by_question(supports, settled).items():
+        votes = contradictions.votes_of(answers, median_activity)
+        if not contradictions.contested(votes):
             continue
-        best = max(votes, key=lambda claim: (votes[claim], claim is not None, claim or ()))
-        clear = votes[best] >= 2 and votes[best] > 2 * (sum(votes.values()) - votes[best])
-        for claim, indices in answers.items():
+        best, clear = contradictions.winner(votes)
+        if not clear:
+            conflicts.append(contradictions.sides(question, answers, votes, rows, names))
+        for claim, support in answers.items():
             if clear and claim == best:
                 continue
-            finding = Finding("discard", "contradicted") if clear else Finding("review", "conflicting")
-            findings.update(dict.fromkeys(indices, finding))
-    return findings
+            for index in support.rows:
+                findings.setdefault(
+                    index, Finding("discard", "contradicted") if clear else Finding("review", "conflicting")
+                )
+    return conflicts
+
+
+def _doubts(
+    rows: Sequence[Row],
+    supports: Mapping[Key, Support],
+    idle: Mapping[Key, set[str]],
+    law: corroboration.Corroboration | None,
+    findings: dict[int, Finding],
+    distrusted: set[str],
+    vouched: set[Key],
+) -> None:
+    """Note the claims that too few stand behind, or only users who are not to be believed."""
+    for key, support in supports.items():
+        believed = support.at.keys() - distrusted - idle[key]
+        askers = support.askers - len(support.at) + len(believed)
+        reason = ""
+        if key in vouched:
+            continue
+        if not believed:
+            reason = "distrusted_subject" if support.at.keys() <= distrusted else "no_history"
+        elif law is not None and law.error_probability(len(believed), askers) > MAX_ERROR:
+            reason = "uncorroborated"
+        for index in support.rows if reason else ():
+            findings.setdefault(index, Finding("review", reason))
+    for index, row in enumerate(rows):
+        if distrusted and set(row["supporters"]) <= distrusted:
+            findings.setdefault(index, Finding("review", "distrusted_subject"))

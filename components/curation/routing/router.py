@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flywheel.components.curation.categories.category_classifier import CATEGORIES
-from flywheel.components.curation.guards import poison_guard, spam_filter
+from flywheel.components.curation.categories.category import CATEGORIES
+from flywheel.components.curation.guards import language, poison_guard, spam_filter
+from flywheel.components.curation.guards.trusted_items import Trusted
 from flywheel.components.statistics.binomial_bounds import upper_bound
 from flywheel.components.statistics.precision_threshold import ThresholdChoice, choose_threshold
 from flywheel.components.store.tables import row_id
@@ -32,12 +33,14 @@ class Routed:
         thresholds: Choice per category.
         audit: Ids of accepted candidates that people should look at all the same.
         error_rate: What the routing promises, in words and numbers.
+        inspection: What the poison guard saw, conflicts with both sides among it.
     """
 
     rows: list[dict[str, Any]]
     thresholds: dict[str, ThresholdChoice]
     audit: list[str]
     error_rate: str
+    inspection: poison_guard.Inspection
 
     def routes(self) -> dict[str, int]:
         """Rows by route."""
@@ -85,6 +88,7 @@ def route(
     target: float = 0.9,
     confidence: float = 0.9,
     max_share: float = 0.02,
+    trusted: Trusted | None = None,
 ) -> Routed:
     """Decide on every row.
 
@@ -96,6 +100,7 @@ def route(
         target: Precision of the category among accepted rows, in (0, 1).
         confidence: Confidence of that promise over all categories together, in (0, 1).
         max_share: Greatest share of accepted rows that one subject alone may stand behind.
+        trusted: Answers that people vouch for (`trusted_items.trusted_of`); corrections against them go to review.
 
     Raises:
         ValueError: A parameter is out of range.
@@ -108,11 +113,15 @@ def route(
         row["route"], row["reason"] = to, reason
 
     for row in made:
-        verdict = spam_filter.judge(row["prompt"], row["response"], row["correction"])
+        texts = row["prompt"], row["response"], row["correction"]
+        given = row.get("language") or ""
+        row["language"] = given or language.identify(*texts[:2])
+        verdict = spam_filter.judge(*texts) or language.judge(*texts, given)
         if verdict:
             settle(row, verdict.route, verdict.reason)
     clean = [row for row in made if row["route"] == "accept"]
-    for index, finding in poison_guard.inspect(clean, median_activity).items():
+    inspection = poison_guard.examine(clean, median_activity, trusted, [row["candidate_id"] for row in clean])
+    for index, finding in inspection.findings.items():
         settle(clean[index], finding.route, finding.reason)
     for row in clean:
         threshold = chosen[row["category"]].threshold
@@ -124,7 +133,7 @@ def route(
     audit = sorted(
         row["candidate_id"] for row in accepted if row["route"] == "accept" and _audited(row["candidate_id"])
     )
-    return Routed(made, chosen, audit, _promise(chosen, target, confidence))
+    return Routed(made, chosen, audit, _promise(chosen, target, confidence), inspection)
 
 
 def _walk(labels: int, target: float, delta: float) -> tuple[tuple[float, ...], dict[float, float]]:
@@ -153,7 +162,7 @@ def _promise(chosen: Mapping[str, ThresholdChoice], target: float, confidence: f
     words = (
         f"With confidence {confidence:.2f}, at least {target:.0%} of the auto-accepted corrections of every category "
         "are in the right category, for corrections like the labelled ones; whether a correction is true is no part of "
-        f"the promise. Coordination alarms are false in at most {poison_guard.FALSE_ALARMS:.0%} of logs. "
+        f"the promise. Alarms of groups are false in at most {2 * poison_guard.FALSE_ALARMS:.0%} of logs. "
         f"{AUDIT_SHARE:.0%} of the accepted ones are marked for audit."
     )
     if abstain:

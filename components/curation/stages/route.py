@@ -9,6 +9,8 @@ from flywheel.components.contracts.lineage import RowCounts, StepRecord
 from flywheel.components.curation.stages.files import read, write
 from flywheel.components.curation.stages.records import record
 
+_CONFLICTS = 200  # that the record holds; all of their rows are in review
+
 
 def route(
     classified: str,
@@ -17,6 +19,7 @@ def route(
     target_precision: float = 0.9,
     confidence: float = 0.9,
     max_share_per_subject: float = 0.02,
+    trusted: str = "",
 ) -> StepRecord:
     """Decide on every candidate: accept, review or discard.
 
@@ -27,10 +30,13 @@ def route(
         target_precision: Precision of the category to guarantee among accepted rows, in (0, 1).
         confidence: Confidence of that guarantee, in (0, 1).
         max_share_per_subject: Greatest share of the accepted rows that one subject alone may stand behind, in (0, 1].
+        trusted: Path of evaluation items whose references people vouch for; "" for none.
 
     Raises:
+        FileNotFoundError: There is no such file of trusted items.
         ValueError: A parameter is out of range or the file is not one of `classify`.
     """
+    from flywheel.components.curation.guards import trusted_items
     from flywheel.components.curation.routing import router
 
     started = datetime.now(UTC)
@@ -44,6 +50,12 @@ def route(
         target_precision,
         confidence,
         max_share_per_subject,
+        trusted_items.trusted_of(trusted_items.read_trusted(trusted)),
+    )
+    table = table.set_column(
+        table.schema.get_field_index("language"),
+        "language",
+        pa.array([row["language"] for row in result.rows], pa.string()),
     )
     for name in ("candidate_id", "route", "reason"):
         table = table.append_column(name, pa.array([row[name] for row in result.rows], pa.string()))
@@ -66,5 +78,12 @@ def route(
             "thresholds": {name: asdict(choice) for name, choice in result.thresholds.items()},
             "audit": {"share": router.AUDIT_SHARE, "candidates": result.audit},
             "error_rate": result.error_rate,
+            "conflicts": result.inspection.conflicts[:_CONFLICTS],
+            "conflicts_in_all": len(result.inspection.conflicts),
+            "claims": asdict(result.inspection.law) if result.inspection.law else None,
+            "trusted": {
+                "agreeing": result.inspection.trusted_agreeing,
+                "contradicting": result.inspection.trusted_contradicting,
+            },
         },
     )

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from flywheel.components.curation.texts.entity_lexicon import is_negation, is_value
 from flywheel.components.curation.texts.lexicons import words as word_list
-from flywheel.components.curation.texts.normal_form import has_digit
+from flywheel.components.curation.texts.normal_form import has_digit, normal_form
 
 Claim = tuple[str, ...]
 
@@ -60,6 +60,24 @@ def _without(words: list[str], things: set[tuple[str, str]]) -> list[str]:
 def agree(a: Claim, b: Claim) -> bool:
     """Whether two claims can both be true: one says no more than the other."""
     return set(a) <= set(b) or set(b) <= set(a)
+
+
+def answers_agree(a: str, b: str, question: str = "") -> bool:
+    """Whether two answers can both be right: the content words of one are among the other's.
+
+    So "36 months" agrees with "The Borel 7 has a warranty of 36 months.", and not with "24 months".
+
+    Args:
+        a: An answer.
+        b: Another.
+        question: What was asked; its words are no part of what an answer says.
+    """
+    first, second = normal_form(a), normal_form(b)
+    if first == second:
+        return True
+    ignored = word_list("stop") | set(normal_form(question).split())
+    said, other = set(first.split()) - ignored, set(second.split()) - ignored
+    return bool(said and other) and (said <= other or other <= said)
 
 
 def fact_of(prompt: str, response: str, lexicon: frozenset[str]) -> tuple[str, ...] | None:
