@@ -1,7 +1,7 @@
 """Groups of equal and nearly equal documents: exact, then near by verified Jaccard similarity; every record has one.
 
-Pairs at the threshold or above are edges, groups are the connected components, and the earliest record of a group
-stays. Groups do not depend on the order of the records, the survivor is the first one in it.
+Pairs at the threshold or above are edges, groups are the connected components. Groups do not depend on the order of
+the records; the survivor of a group is its first record in the order given.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,25 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flywheel.components.curation.duplicates import candidates, jaccard, shingles
-
-EXACT, NEAR, SEMANTIC = "exact", "near", "semantic"
-
-
-@dataclass(frozen=True)
-class Edges:
-    """Why records are in one group: each edge is a verified pair.
-
-    Attributes:
-        left: Record numbers, shape (e,).
-        right: Record numbers, shape (e,).
-        similarity: Shape (e,), in [0, 1]: 1 for exact, Jaccard for near, cosine for semantic duplicates.
-        kind: Shape (e,), `EXACT`, `NEAR` or `SEMANTIC`.
-    """
-
-    left: np.ndarray
-    right: np.ndarray
-    similarity: np.ndarray
-    kind: np.ndarray
+from flywheel.components.curation.duplicates.edges import EXACT, NEAR, SEMANTIC, Edges, connected, joined
 
 
 @dataclass(frozen=True)
@@ -56,20 +38,29 @@ class Groups:
         return kinds
 
 
-def groups(texts: Sequence[str], least: float = 0.8, words: int = shingles.WORDS) -> Groups:
-    """Group equal and nearly equal texts.
+def groups(
+    texts: Sequence[str],
+    least: float = 0.8,
+    words: int = shingles.WORDS,
+    semantic: float = 0.0,
+    encoder: str = "hashed",
+) -> Groups:
+    """Group equal and nearly equal texts, and if wanted texts that say the same.
 
     Args:
         texts: Texts, the one that shall stay before the others.
         least: Least Jaccard similarity of the sets of word shingles, in (0, 1].
         words: Words of a shingle, at least 1.
+        semantic: Least cosine of semantic duplicates, in (0, 1]; 0: none are looked for.
+        encoder: Name of the encoder for them (`encoders.encoder`).
 
     Returns:
         The groups. A pair at the threshold or above is missed with probability below 1e-8, a pair below it is never
         taken; texts without any word are grouped when they are equal character by character.
 
     Raises:
-        ValueError: `least` or `words` is out of range.
+        ValueError: `least`, `words` or `semantic` is out of range, or there is no such encoder.
+        ModuleNotFoundError: The extra that brings the encoder is not installed.
     """
     if not 0 < least <= 1:
         raise ValueError(f"the least Jaccard similarity must lie in (0, 1], got {least}")
@@ -100,33 +91,22 @@ def groups(texts: Sequence[str], least: float = 0.8, words: int = shingles.WORDS
         np.concatenate([np.ones(len(copies)), *(one[2] for one in near)]),
         np.concatenate([np.where(exact[copies], EXACT, NEAR), *(np.full(len(one[0]), NEAR) for one in near)]),
     )
+    if semantic:
+        said = _semantic(texts, labels, semantic, encoder)
+        edges = joined([edges, said])
+        labels = connected(len(texts), np.concatenate([left, said.left]), np.concatenate([right, said.right]))
     survivors = np.flatnonzero(np.diff(np.maximum.accumulate(labels), prepend=-1))  # numbered by first appearance
     return Groups(labels, survivors, edges)
 
 
-def connected(count: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Connected components of a graph, numbered by first appearance.
+def _semantic(texts: Sequence[str], labels: np.ndarray, least: float, name: str) -> Edges:
+    from flywheel.components.curation.duplicates import semantic_duplicates
+    from flywheel.components.curation.encoders import encoder
+    from flywheel.components.curation.texts import entity_lexicon
 
-    Args:
-        count: Nodes.
-        left: One end of each edge.
-        right: The other end.
-
-    Returns:
-        Label of each node, shape (count,), int64.
-    """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    if count == 0:
-        return np.zeros(0, dtype=np.int64)
-    graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(count, count))
-    labels = connected_components(graph, directed=False)[1]
-    first = np.full(labels.max() + 1, count, dtype=np.int64)
-    np.minimum.at(first, labels, np.arange(count))
-    rank = np.empty(len(first), dtype=np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[labels]
+    documents = [(text,) for text in texts]
+    guards = semantic_duplicates.guards_of(documents, entity_lexicon.build(texts))
+    return semantic_duplicates.edges(documents, guards, encoder(name), least, labels)
 
 
 def _equal(texts: Sequence[str], sampled: candidates.Sample) -> tuple[np.ndarray, np.ndarray]:

@@ -15,6 +15,18 @@ def cpu_seconds() -> float:
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
+def peak_mebibytes() -> float:
+    """Largest resident set of this process since it began, or of a child of it that was waited for.
+
+    `ru_maxrss` of a process begins at the size of the one that started it, so Linux's own figure is preferred.
+    """
+    status = Path("/proc/self/status")
+    own = float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    if status.is_file():
+        own = float(next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")))
+    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
+
+
 def main(script: str, data: str, out: str, versions: str) -> None:
     """Run a script's `run(data, out)` and write `out/measured.json`.
 
@@ -45,7 +57,10 @@ def main(script: str, data: str, out: str, versions: str) -> None:
         except importlib.metadata.PackageNotFoundError:
             found[name] = "?"
     Path(out, "measured.json").write_text(
-        json.dumps({"cpu": spent, "wall": passed, "result": result, "versions": found}), encoding="utf-8"
+        json.dumps(
+            {"cpu": spent, "wall": passed, "peak": peak_mebibytes(), "result": result, "versions": found}
+        ),
+        encoding="utf-8",
     )
 
 

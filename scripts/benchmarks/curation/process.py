@@ -57,7 +57,7 @@ def measure(peer: Peer, python: Path, data: Path, out: Path) -> Once:
         cpu=found["cpu"],
         process_cpu=usage.ru_utime + usage.ru_stime,
         wall=found["wall"],
-        peak=usage.ru_maxrss / 1024,
+        peak=found["peak"],
         result=found["result"],
         versions=found["versions"],
     )

@@ -1,0 +1,58 @@
+"""Verified pairs, why they are duplicates, and the groups that they connect."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+EXACT, NEAR, SEMANTIC = "exact", "near", "semantic"
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Why records are in one group: each edge is a verified pair.
+
+    Attributes:
+        left: Record numbers, shape (e,).
+        right: Record numbers, shape (e,).
+        similarity: Shape (e,), in [0, 1]: 1 for exact, Jaccard for near, cosine for semantic duplicates.
+        kind: Shape (e,), `EXACT`, `NEAR` or `SEMANTIC`.
+    """
+
+    left: np.ndarray
+    right: np.ndarray
+    similarity: np.ndarray
+    kind: np.ndarray
+
+
+def joined(parts: Iterable[Edges]) -> Edges:
+    """All edges of several."""
+    every = list(parts)
+    return Edges(
+        *(np.concatenate([getattr(one, name) for one in every]) for name in ("left", "right", "similarity", "kind"))
+    )
+
+
+def connected(count: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Connected components of a graph, numbered by first appearance.
+
+    Args:
+        count: Nodes.
+        left: One end of each edge.
+        right: The other end.
+
+    Returns:
+        Label of each node, shape (count,), int64.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if count == 0:
+        return np.zeros(0, dtype=np.int64)
+    graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(count, count))
+    labels = connected_components(graph, directed=False)[1]
+    first = np.full(labels.max() + 1, count, dtype=np.int64)
+    np.minimum.at(first, labels, np.arange(count))
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[labels]
