@@ -4,31 +4,36 @@ Memory is bounded by the batch (rows and bytes), not by the log. Whatever is kil
 tables: ids come from content under the store's key, and every write is an idempotent append.
 """
 
+import gc
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import orjson
 import pyarrow as pa
 
 from flywheel.components.contracts.lineage import RowCounts, StepRecord
 from flywheel.components.contracts.tables import FeedbackSnapshot
-from flywheel.components.intake import pseudonyms, sources
+from flywheel.components.intake import pseudonyms, ratings, sources
+from flywheel.components.intake.batches import read_batches
 from flywheel.components.intake.draft import Draft, make_draft
 from flywheel.components.intake.errors import IntakeError
 from flywheel.components.intake.given_ids import safe_ids
 from flywheel.components.intake.lines import DEFAULT_MAX_LINE_BYTES
 from flywheel.components.intake.privacy.scrub import scrub_texts
 from flywheel.components.intake.quarantine import Refusal
-from flywheel.components.intake.reading import RawRow, read_rows
+from flywheel.components.intake.raw_row import RawRow
 from flywheel.components.intake.records import FORMATS, ReadRecord, Refused, read_record
 from flywheel.components.store import delta_table
+from flywheel.components.store.table_writer import TableWriter
 from flywheel.components.store.tables import ID_COLUMN, SCHEMAS
 
 STEP = "intake_feedback"
-_BATCH_BYTES = 24 << 20
+
+Table = Literal["interactions", "feedback", "quarantine"]  # what intake writes
 
 
 @dataclass
@@ -99,6 +104,7 @@ def ingest(
     max_line_bytes: int = DEFAULT_MAX_LINE_BYTES,
     batch_rows: int = 5000,
     now: datetime | None = None,
+    rating_rule: str = "",
 ) -> IntakeSummary:
     """Bring logs into the feedback store, anonymized.
 
@@ -107,13 +113,14 @@ def ingest(
     reports duplicates only and leaves the tables' versions as they are.
 
     Args:
-        logs: File, folder, glob or object-store URI; plain or gzipped.
+        logs: File, folder, glob or object-store URI; plain, gzipped or zstandard.
         store: Local folder or object-store URI of the feedback store.
         run_id: Run that writes.
-        log_format: "auto", "feedback", "csv", "parquet", "openai" or "preferences".
+        log_format: "auto", or a name of `formats.registry.NAMES`.
         max_line_bytes: Longer lines are quarantined.
         batch_rows: Rows per write.
         now: Time of reading for the check of timestamps; None for the clock.
+        rating_rule: Which named scores are ratings, as `ratings.parse` reads it; "" for the stated rule.
 
     Returns:
         Counts and the snapshot of the tables' versions.
@@ -126,14 +133,17 @@ def ingest(
         raise IntakeError(f"unknown log format {log_format!r}; use one of {', '.join(FORMATS)}")
     if not run_id:
         raise IntakeError("no run id given")
+    rule = ratings.parse(rating_rule)
     started_at = datetime.now(UTC)
     found = sources.resolve(logs)
     summary = IntakeSummary(started_at, _snapshot(store))
     summary.files = len(found)
-    writer = _Writer(store, run_id, log_format, now or summary.started_at, summary)
-    for batch in _batches(found, log_format, max_line_bytes, batch_rows):
-        writer.write(batch)
-    delta_table.latest(store, "quarantine")
+    writer = _Writer(store, run_id, log_format, now or summary.started_at, summary, rule)
+    with collection_paused() as collect:
+        for batch in read_batches(found, log_format, max_line_bytes, batch_rows):
+            writer.write(batch)
+            batch.clear()
+            collect()
     summary.snapshot = _snapshot(store)
     return summary
 
@@ -144,30 +154,38 @@ def _snapshot(store: str) -> FeedbackSnapshot:
     )
 
 
-def _batches(found: list[sources.Source], log_format: str, max_line_bytes: int, rows: int) -> Iterator[list[RawRow]]:
-    for source in found:
-        batch: list[RawRow] = []
-        size = 0
-        for row in read_rows(source, log_format, max_line_bytes):
-            batch.append(row)
-            size += row.size if not row.text else len(row.text)
-            if len(batch) >= rows or size >= _BATCH_BYTES:
-                yield batch
-                batch, size = [], 0
-        if batch:
-            yield batch
+@contextmanager
+def collection_paused() -> Iterator[Callable[[], object]]:
+    """Keep Python's search for cycles away from the records of a batch: they are trees, and looking takes most time.
+
+    Yields:
+        A function that searches what was made since, for between the batches.
+    """
+    if not gc.isenabled():
+        yield lambda: None
+        return
+    gc.freeze()
+    gc.disable()
+    try:
+        yield gc.collect
+    finally:
+        gc.enable()
+        gc.unfreeze()
 
 
 class _Writer:
     """Writes batches; holds nothing between two batches but the counts."""
 
-    def __init__(self, store: str, run_id: str, log_format: str, now: datetime, summary: IntakeSummary) -> None:
-        self._store = store
+    def __init__(
+        self, store: str, run_id: str, log_format: str, now: datetime, summary: IntakeSummary, rule: ratings.RatingRule
+    ) -> None:
         self._run_id = run_id
         self._format = log_format
         self._now = now
+        self._rule = rule
         self._summary = summary
         self._pseudonyms = pseudonyms.for_store(store)
+        self._tables: dict[Table, TableWriter] = {table: TableWriter(store, table) for table in get_args(Table)}
         self._labels: dict[str, str] = {}  # label of the current file -> scrubbed
 
     def write(self, batch: list[RawRow]) -> None:
@@ -200,7 +218,9 @@ class _Writer:
                 refusals.append(Refusal(raw, raw.reason, raw.detail))
                 continue
             try:
-                good.append((raw, read_record(raw.value, self._format, raw.modified, self._now)))
+                good.append(
+                    (raw, read_record(raw.value, raw.shape or self._format, raw.modified, self._now, self._rule))
+                )
             except Refused as refused:
                 detail = refused.detail
                 if refused.reason == "no_consent":
@@ -215,19 +235,16 @@ class _Writer:
         given = next((value[name] for name in names if isinstance(value.get(name), str | int)), None)
         return "" if given is None else f"; interaction {safe_ids([str(given)], self._pseudonyms)[str(given)]}"
 
-    def _there(self, table: Literal["interactions", "feedback"], ids: Iterable[str]) -> dict[str, "_Written"]:
-        found = delta_table.lookup(
-            delta_table.latest(self._store, table), sorted(ids), [ID_COLUMN[table], "run_id", "attributes"]
-        )
-        return {
-            row[ID_COLUMN[table]]: _Written.of(row["run_id"] == self._run_id, row["attributes"])
-            for row in found.to_pylist()
-        }
+    def _there(self, table: Table, ids: Iterable[str]) -> dict[str, "_Written"]:
+        columns = [ID_COLUMN[table], "run_id", "attributes"]
+        found = self._tables[table].lookup(list(ids), columns)
+        rows = zip(*(found[name].to_pylist() for name in columns), strict=True)
+        return {name: _Written.of(run_id == self._run_id, attributes) for name, run_id, attributes in rows}
 
     def _verdict(
         self, draft: Draft, there: dict[str, "_Written"], said: dict[str, "_Written"]
     ) -> Literal["accepted", "duplicate", "conflict"]:
-        mine = _Written(True, self._scrubbed_label(draft.raw.file), draft.raw.line, draft.content)
+        mine = _Written(True, self._scrubbed_label(draft.raw.file), draft.raw.line, draft.content, draft.raw.part)
         new = False
         if draft.content:
             known = there.setdefault(draft.interaction_id, mine)
@@ -261,7 +278,7 @@ class _Writer:
         result = scrub_texts(texts, groups)
         self._summary.pii.update(result.counts)
         parts = [iter(result.texts[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
-        rows: dict[Literal["interactions", "feedback", "quarantine"], list[dict[str, Any]]] = {
+        rows: dict[Table, list[dict[str, Any]]] = {
             "interactions": [],
             "feedback": [],
             "quarantine": [],
@@ -272,11 +289,11 @@ class _Writer:
             rows["feedback"] += made.feedback
         for refusal, part in zip(refusals, parts[len(drafts) :], strict=True):
             rows["quarantine"].append(refusal.row(self._run_id, part, self._pseudonyms))
-        batch = self._pseudonyms.of("batch", f"{head.file}:{head.line}")
+        batch = self._pseudonyms.of("batch", f"{head.file}:{head.line}" + (f":{head.part}" if head.part else ""))
         for table, wanted in rows.items():
             if wanted:
-                done = delta_table.append(
-                    self._store, table, pa.Table.from_pylist(wanted, schema=SCHEMAS[table]), f"intake-{batch}"
+                done = self._tables[table].append(
+                    pa.Table.from_pylist(wanted, schema=SCHEMAS[table]), f"intake-{batch}"
                 )
                 self._summary.new_rows[table] += done.inserted
 
@@ -289,12 +306,15 @@ class _Written:
     file: str
     line: int
     content: str
+    part: int = 0
 
     @classmethod
     def of(cls, this_run: bool, attributes: str) -> "_Written":
         origin = orjson.loads(attributes).get("intake", {})
-        return cls(this_run, origin.get("file", ""), origin.get("line", 0), origin.get("content", ""))
+        return cls(
+            this_run, origin.get("file", ""), origin.get("line", 0), origin.get("content", ""), origin.get("part", 0)
+        )
 
     def same_row(self, other: "_Written") -> bool:
         """Whether both come from the same line of the same file in the same run."""
-        return (self.this_run, self.file, self.line) == (other.this_run, other.file, other.line)
+        return (self.this_run, self.file, self.line, self.part) == (other.this_run, other.file, other.line, other.part)

@@ -10,7 +10,7 @@ of the processes that used it abort at exit ("terminate called without an active
 import hashlib
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -58,19 +58,43 @@ def append(store: str, table: TableName, rows: pa.Table, batch: str) -> Appended
         StoreError: Columns are missing, unknown, of a wrong type or empty where they may not be; or the table cannot
             be written.
     """
+    return append_to(open_version(store, table, create=True), store, table, rows, batch, _there)
+
+
+def append_to(
+    delta: DeltaTable,
+    store: str,
+    table: TableName,
+    rows: pa.Table,
+    batch: str,
+    there: Callable[[DeltaTable, pa.Array], pa.Array],
+) -> Appended:
+    """Append to an open table, as `append`; `delta` is left at the version that holds the rows.
+
+    Args:
+        delta: The table, open; when another writer was first, it is brought to the newest version.
+        store: Local folder or object-store URI.
+        table: Name of the table.
+        rows: Rows with the table's columns, in any order.
+        batch: Name of the batch.
+        there: Tells which of the given ids the open version holds.
+
+    Raises:
+        StoreError: As `append`.
+    """
     rows = _conform(table, rows)
     given = rows.num_rows
-    delta = _open(store, table, create=True)
     if given == 0:
         return Appended(_reference(store, table, delta), 0, 0)
-    id_column = ID_COLUMN[table]
-    rows = _first_of_each_id(rows, id_column)
-    ids = hashlib.blake2b("\n".join(rows[id_column].to_pylist()).encode(), digest_size=16).hexdigest()
-    transaction = f"{batch}-{ids}"
+    rows = _first_of_each_id(rows, ID_COLUMN[table])
+    ids = rows[ID_COLUMN[table]].combine_chunks()
+    digest = hashlib.blake2b("\n".join(ids.to_pylist()).encode(), digest_size=16).hexdigest()
+    transaction = f"{batch}-{digest}"
     for attempt in range(_ATTEMPTS):
         if delta.transaction_version(transaction) is not None:
             return Appended(_reference(store, table, delta), 0, given)
-        new = _not_there_yet(delta, rows, id_column)
+        known = there(delta, ids)
+        new = rows.filter(pc.invert(pc.is_in(ids, value_set=known))) if len(known) else rows
         if new.num_rows == 0:
             return Appended(_reference(store, table, delta), 0, given)
         try:
@@ -87,7 +111,7 @@ def append(store: str, table: TableName, rows: pa.Table, batch: str) -> Appended
             )
         except CommitFailedError:  # another writer was first
             time.sleep(random.uniform(0, 0.02 * (attempt + 1)))
-            delta = _open(store, table, create=False)
+            delta.update_incremental()
             continue
         except (DeltaError, OSError) as error:
             raise StoreError(f"cannot write table {table} of store {store}: {error}") from error
@@ -101,7 +125,7 @@ def latest(store: str, table: TableName) -> TableReference:
     Raises:
         StoreError: The table cannot be opened or created.
     """
-    return _reference(store, table, _open(store, table, create=True))
+    return _reference(store, table, open_version(store, table, create=True))
 
 
 def exists(store: str, table: TableName) -> bool:
@@ -154,7 +178,7 @@ def batches(reference: TableReference, columns: list[str] | None = None) -> Iter
     """
     wanted = _wanted(reference.table, columns)
     schema = pa.schema([SCHEMAS[reference.table].field(name) for name in wanted])
-    delta = _open(reference.store, reference.table, create=False, version=reference.version)
+    delta = open_version(reference.store, reference.table, create=False, version=reference.version)
     for batch in pa.RecordBatchReader.from_stream(delta.scan(columns=wanted)):
         yield batch.select(wanted).cast(schema)  # the engine answers with string views, which few readers know
 
@@ -184,11 +208,22 @@ def lookup(reference: TableReference, ids: list[str], columns: list[str]) -> pa.
 
 def count(reference: TableReference) -> int:
     """Return the number of rows in a version of a table."""
-    delta = _open(reference.store, reference.table, create=False, version=reference.version)
+    delta = open_version(reference.store, reference.table, create=False, version=reference.version)
     return int(delta.count())
 
 
-def _open(store: str, table: TableName, *, create: bool, version: int | None = None) -> DeltaTable:
+def open_version(store: str, table: TableName, *, create: bool, version: int | None = None) -> DeltaTable:
+    """Open a table.
+
+    Args:
+        store: Local folder or object-store URI.
+        table: Name of the table.
+        create: Whether to make an empty table when there is none.
+        version: Version; None for the newest.
+
+    Raises:
+        StoreError: The table cannot be opened or created.
+    """
     uri, options = table_uri(store, table), storage_options()
     try:
         if create and not exists(store, table):
@@ -239,11 +274,10 @@ def _first_of_each_id(rows: pa.Table, id_column: str) -> pa.Table:
     return rows.take(firsts.sort())
 
 
-def _not_there_yet(delta: DeltaTable, rows: pa.Table, id_column: str) -> pa.Table:
-    wanted = rows[id_column].combine_chunks()
+def _there(delta: DeltaTable, ids: pa.Array) -> pa.Array:
+    id_column = delta.schema().fields[0].name  # every table's id comes first
     found = []
     for batch in pa.RecordBatchReader.from_stream(delta.scan(columns=[id_column])):
-        ids = batch.column(0).cast(pa.string())
-        found.append(ids.filter(pc.is_in(ids, value_set=wanted)))
-    there = pa.chunked_array(found, type=pa.string())
-    return rows.filter(pc.invert(pc.is_in(rows[id_column], value_set=there)))
+        there = batch.column(0).cast(pa.string())
+        found.append(there.filter(pc.is_in(there, value_set=ids)))
+    return pa.chunked_array(found, type=pa.string()).combine_chunks()
