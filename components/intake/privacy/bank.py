@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from flywheel.components.intake.privacy.checksums import IBAN_LENGTHS, iban, payment_card
+from flywheel.components.intake.privacy.checksums import IBAN_LENGTHS, iban, payment_card, remainder_97
+from flywheel.components.intake.privacy.other_numbers import named_otherwise
 from flywheel.components.intake.privacy.patterns import Pattern
 from flywheel.components.intake.privacy.spans import Recognizer, Span
 
-_CARD_DIGITS = Pattern(r"\d(?:[ \-.]{0,2}\d){12,40}")
+_CARD_DIGITS = Pattern(r"\d(?:[ \-.]{0,2}\d){11,40}")
 _CARD_LABEL = Pattern(
     r"(?:card|karte|kreditkarte|carte|tarjeta|carta|cart[ãa]o)(?: (?:number|no\.?|nr\.?|num[ée]ro|n[úu]mero|nummer))?"
     r"(?: (?:is|ist|est|es))?\s*[:#]?\s*(\d(?:[ \-.]?\d){12,18})"
@@ -16,7 +17,8 @@ _IBAN_LABEL = Pattern(
     r"\biban(?:\s+(?:is|ist|est|es|number|nummer|no\.?))*\s*[:#]?\s*([a-z]{2}\d{2}(?:[ \-]?[a-z0-9]{2,4}){2,8})"
 )
 _ACCOUNT = Pattern(
-    r"(?:account|acct|a/c|konto|kontonummer|compte|cuenta|conto)(?:[ \-]?(?:number|no\.?|num|nr\.?|nummer|num[ée]ro))"
+    r"(?:account|acct|a/c|konto|kontonummer|compte|cuenta|conto|conta|rekening|rachun\p{L}*|účt\p{L}*|счет\p{L}*)"
+    r"(?:[ \-]?(?:number|no\.?|num|nr\.?|nummer|num[ée]ro|n[úu]mero|#))"
     r"(?: (?:is|ist|est|es))?\s*[:#]?\s*(\d(?:[ \-]?\d){6,17})\b"
 )
 _ROUTING = Pattern(
@@ -36,11 +38,13 @@ def _cards(text: str) -> Iterator[Span]:
         done = -1
         for first in starts:
             head = next(end for end in ends if end >= first) - first + 1  # digits in the first group
-            if first <= done or (head != 4 and head < 13) or text[places[first] - 1 : places[first]] == "+":
+            if first <= done or (head != 4 and head < 12) or text[places[first] - 1 : places[first]] == "+":
                 continue
             for last in reversed(ends):
                 digits = "".join(text[place] for place in places[first : last + 1])
-                if payment_card(digits) and _plain_after(text, places[last] + 1):
+                if not payment_card(digits) or not _plain_after(text, places[last] + 1):
+                    continue
+                if len(digits) > 12 or not named_otherwise(text, places[first]):
                     yield Span(places[first], places[last] + 1, "CARD")
                     done = last
                     break
@@ -64,9 +68,19 @@ def _ibans(text: str) -> Iterator[Span]:
             continue
         length = IBAN_LENGTHS.get(text[start : start + 2].upper())
         end = _take(text, start, length) if length else None
-        if end is not None and iban(_bare(text[start:end])):
+        if end is None or not iban(_bare(text[start:end])):
+            end = _until_border(text, start)  # of another length than the registry's: the check digits decide
+        if end is not None:
             done = end
             yield Span(start, end, "IBAN")
+
+
+def _until_border(text: str, start: int) -> int | None:
+    end = start
+    while end < len(text) and end - start <= 34 and text[end].isascii() and text[end].isalnum():
+        end += 1
+    right = 15 <= end - start <= 34 and remainder_97(text[start:end].upper()) == 1
+    return end if right and _plain_after(text, end) else None
 
 
 def _take(text: str, start: int, length: int) -> int | None:

@@ -93,15 +93,6 @@ IBAN_LENGTHS = {
     "YE": 30,
 }  # SWIFT IBAN registry, release 99
 
-# Verhoeff's tables (dihedral group D5; permutation), for Aadhaar numbers.
-_D5 = (
-    "0123456789", "1234067895", "2340178956", "3401289567", "4012395678",
-    "5987604321", "6598710432", "7659821043", "8765932104", "9876543210",
-)  # fmt: skip
-_PERMUTATION = (
-    "0123456789", "1576283094", "5803796142", "8916043527", "9453126870", "4286573901", "2793806415", "7046913258",
-)  # fmt: skip
-
 
 def luhn(digits: str) -> bool:
     """Whether the last digit is the Luhn check digit (ISO/IEC 7812-1 Annex B)."""
@@ -115,15 +106,25 @@ def luhn(digits: str) -> bool:
 
 
 def payment_card(digits: str) -> bool:
-    """Whether digits are a payment card number: length 13-19, an issuer's first digits (2-6), Luhn, not all one."""
-    return 13 <= len(digits) <= 19 and digits[0] in "23456" and len(set(digits)) > 1 and luhn(digits)
+    """Whether digits are a payment card number: 12-19 digits, an issuer's first digits, Luhn, not all one.
+
+    Twelve digits are a Maestro card (50, 56-69) only; 1800 and 2131 begin JCB's 15 digits; 81 and 82 are RuPay.
+    """
+    if not 12 <= len(digits) <= 19 or len(set(digits)) == 1 or not luhn(digits):
+        return False
+    if len(digits) == 12:
+        return digits[:2] == "50" or "56" <= digits[:2] <= "69"
+    return digits[0] in "23456" or digits[:2] in ("81", "82") or (len(digits) == 15 and digits[:4] == "1800")
 
 
 def iban(text: str) -> bool:
     """Whether an upper-case string is an IBAN of its country's length with remainder 1 modulo 97 (ISO 13616)."""
-    if IBAN_LENGTHS.get(text[:2]) != len(text):
-        return False
-    return int("".join(str(int(character, 36)) for character in text[4:] + text[:4])) % 97 == 1
+    return IBAN_LENGTHS.get(text[:2]) == len(text) and remainder_97(text) == 1
+
+
+def remainder_97(text: str) -> int:
+    """Return the ISO 7064 remainder of an upper-case IBAN of any length; 1 when its check digits are right."""
+    return int("".join(str(int(character, 36)) for character in text[4:] + text[:4])) % 97
 
 
 def social_security(digits: str) -> bool:
@@ -132,36 +133,6 @@ def social_security(digits: str) -> bool:
     if area in ("000", "666") or group == "00" or serial == "0000":
         return False
     return area[0] != "9" or int(group) >= 50
-
-
-def verhoeff(digits: str) -> bool:
-    """Whether the last digit is Verhoeff's check digit (Verhoeff 1969), as in Aadhaar numbers."""
-    check = 0
-    for position, digit in enumerate(reversed(digits)):
-        check = int(_D5[check][int(_PERMUTATION[position % 8][int(digit)])])
-    return check == 0
-
-
-def cpf(digits: str) -> bool:
-    """Whether eleven digits are a Brazilian CPF (two check digits modulo 11)."""
-    if len(set(digits)) == 1:
-        return False
-    for length in (9, 10):
-        weighted = sum(int(digit) * (length + 1 - index) for index, digit in enumerate(digits[:length]))
-        if weighted * 10 % 11 % 10 != int(digits[length]):
-            return False
-    return True
-
-
-def spanish_identity(text: str) -> bool:
-    """Whether an upper-case DNI (8 digits and a letter) or NIE (X, Y or Z, 7 digits and a letter) has its letter."""
-    number = text[:-1].translate(str.maketrans("XYZ", "012"))
-    return "TRWAGMYFPDXBNJZSQVHLCKE"[int(number) % 23] == text[-1]
-
-
-def french_social_security(digits: str) -> bool:
-    """Whether 15 digits are a French NIR: the last two are 97 minus the rest modulo 97."""
-    return 97 - int(digits[:13]) % 97 == int(digits[13:])
 
 
 def internet_address(text: str) -> bool:

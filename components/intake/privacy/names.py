@@ -2,142 +2,156 @@
 
 from collections.abc import Iterator
 
-from flywheel.components.intake.privacy.patterns import Pattern
+from flywheel.components.intake.privacy.no_names import ALSO_NAMES, NEVER_SECOND, NO_NAMES
+from flywheel.components.intake.privacy.patterns import Pattern, short
 from flywheel.components.intake.privacy.spans import Recognizer, Span
 
 _CAPITAL = r"\p{Lu}[\p{L}\p{M}]*(?:['\-]\p{Lu}?[\p{L}\p{M}]+)*"
-_PARTICLE = r"(?:(?:van der|van den|van|von|de la|de|del|della|di|da|dos|do|el|al|bin|ibn|ben|af|ter|zu|la|le|O')\s?)"
-_NAME = r"(" + _CAPITAL + r"(?:\s+(?:" + _PARTICLE + r"{0,2}" + _CAPITAL + r"|\p{Lu}\.)){0,3})"
-_TWO = r"(" + _CAPITAL + r"(?:\s+(?:" + _PARTICLE + r"{0,2}" + _CAPITAL + r"|\p{Lu}\.)){1,3})"
+_PARTICLES = "van der den von zu zur vom de la del della dei di da dos do das du des el al bin ibn ben af av ter ten le los las y e i"
+_PARTICLE_WORDS = frozenset(_PARTICLES.split())
+_WORDS = short(r"\S+")
+_PARTICLE = r"(?:(?:" + "|".join(_PARTICLES.split()) + r"|O')\s?)"
+_NAME = r"(" + _CAPITAL + r"(?:\s+(?:" + _PARTICLE + r"{0,3}" + _CAPITAL + r"|\p{Lu}\.)){0,3})"
+_TWO = r"(" + _CAPITAL + r"(?:\s+(?:" + _PARTICLE + r"{0,3}" + _CAPITAL + r"|\p{Lu}\.)){1,3})"
 
 # The name is certain here, so it may be in lower case too.
+_INTRODUCTIONS = (
+    r"(?:my (?:full |first |last |real |user|nick)?name(?:'s| is|:)|i am called|i'm called|i go by"
+    r"|mein (?:vor|nach|familien)?name (?:ist|lautet)|(?:vor|nach)?name ist|ich hei(?:ß|ss)e|je m'appelle|je me nomme|mon (?:pr[ée])?nom est"
+    r"|me llamo|mi nombre(?: completo)? es|mi chiamo|il mio nome [èe]|meu nome(?: completo)? [ée]|me chamo|chamo-me|o meu nome é"
+    r"|mijn naam is|ik heet|nazywam si[ęe]|mam na imi[ęe]|jag heter|mitt namn [äe]r|mit navn er|jeg heter|jeg hedder|navnet mitt er"
+    r"|nimeni on|minun nimeni on|jmenuji se|volám sa|mé jméno je|moje jméno je|a nevem|nevem|numele meu este|mă numesc|mă cheamă"
+    r"|zovem se|moje ime je|ime mi je|ime mi|με λένε|ονομάζομαι|το όνομά μου είναι|benim ad[ıi]m|ad[ıi]m|меня зовут|мо[её] имя|мене звати|моє ім'я"
+    r"|казвам се|името ми е|mera naam|nama saya|tên tôi là|anh gọi tôi là|jina langu ni|ako si|pangalan ko ay|ang pangalan ko ay)"
+)
+_LABELS = (
+    r"(?:[\s\x1e\"'({,;|>](?:full |first |last |family |given |customer |account |contact |user ?|sur)?name[\"']?\s*[:=]"
+    r"|\bthe name(?:'s| is)|[\s\x1e](?:imię i nazwisko|имя|фио|jméno|navn|namn|nimi|nome|nombre|nom|ad soyad)\s*:)"
+)
+_LABELLED = Pattern(r"(?i:" + _LABELS + r")\s*[\"']?" + _NAME, ignore_case=False)
 _INTRODUCED = Pattern(
-    r"(?:my (?:full |first |last |real |user|nick)?name(?:'s| is|:)|(?:full |first |last "
-    r"|customer )?name\s*[:=]|the name is|the name's|i am called|i'm called"
-    r"|mein name ist|ich hei(?:ß|ss)e|je m'appelle|mon nom est|me llamo|mi nombre es|mi chiamo|il mio nome [èe]"
-    r"|meu nome [ée]|me chamo|chamo-me|mijn naam is|ik heet|nazywam si[ęe]|mam na imi[ęe]|jag heter|mitt namn är"
-    r"|jeg heter|jeg hedder|navnet mitt er|nimeni on|benim ad[ıi]m|ad[ıi]m|меня зовут|мо[её] имя"
-    r"|mera naam|nama saya|tên tôi là)"
-    r"\s*:?\s+(\p{L}[\p{L}\p{M}'\-]*(?:\s+(?:\p{L}\.|\p{L}[\p{L}\p{M}'\-]*)){0,3})"
+    _INTRODUCTIONS + r"\s*:?\s+(\p{L}[\p{L}\p{M}'’\-]*(?:\s+(?:\p{L}\.|\p{L}[\p{L}\p{M}'’\-]*)){0,5})"
+)
+_CJK_LEADS = (
+    r"(?:我叫|我的名字是|我的名字叫|我是叫|姓名[：:]|名前は|私の名前は|私は|氏名[：:]|제 이름은|저는|이름[：:])"
 )
 _CJK = Pattern(
-    r"(?:我叫|我的名字是|我是叫|名前は|私は)\s*([\p{Han}\p{Hiragana}\p{Katakana}]{2,8}?)(?:です|と申し|と言い|[,，。.、!！\s\x1e])"
-    r"|(?:제 이름은|저는)\s*([\p{Hangul}]{2,5}?)(?:입니다|이에요|예요|이라고)"
+    r"(?:我叫|我的名字是|我的名字叫|我是叫|姓名[：:]|私の名前は|名前は|私は|氏名[：:])\s*([\p{Han}\p{Hiragana}\p{Katakana}]{2,8}?)(?:です|と申し|と言い|[,，。.、!！\s\x1e])"
+    r"|(?:제 이름은|저는|이름[：:])\s*([\p{Hangul}]{2,5}?)(?:입니다|이에요|예요|이라고|[,.\s\x1e])"
 )
-_SPEAKER = Pattern(
-    r"\b(?:(?i:i'm|i am|im|it's|call me|je suis|soy|ik ben|jag är|jestem|sono|sou [oa]?|yo soy|я|name's))\s+" + _NAME,
-    ignore_case=False,
-)
-_GERMAN_SPEAKER = Pattern(r"(?i:\bich bin(?: (?:der|die))?)\s+" + _TWO, ignore_case=False)
+_SPEAKERS = r"\b(?:i'm|i am|im|it's|call me|je suis|soy|ik ben|jag är|jestem|sono|sou [oa]?|yo soy|jeg er|olen|jsem|sunt|я|name's)"
+_SPEAKER = Pattern(r"(?i:" + _SPEAKERS + r")\s+" + _NAME, ignore_case=False)
+_GERMAN_SPEAKERS = r"\bich bin(?:'s)?,?(?: (?:der|die))?"
+_GERMAN_SPEAKER = Pattern(r"(?i:" + _GERMAN_SPEAKERS + r")\s+" + _TWO, ignore_case=False)
+_THIS = r"(?:\b|[\s\x1e(,.:])(?:this is|hier ist|hier spricht|hier schreibt|c'est|ici|habla|aquí|parla|hier is|det är|det er|tu mówi|это)"
 _THIS_IS = Pattern(
-    r"(?i:\bthis is|\bhier ist|\bhier spricht|\bc'est|\bici|\bhabla|\baquí|\bparla)\s+(?:"
+    r"(?i:"
+    + _THIS
+    + r")\s+(?:"
     + _TWO
     + r"|"
     + _NAME
-    + r"\s+(?i:from|here|speaking|calling|again|de|von|vom|aus|da))",
+    + r"\s+(?i:from|here|speaking|calling|again|writing|de|von|vom|aus|da|van))",
     ignore_case=False,
+)
+_HERE = Pattern(r"(?:[\x1e\n.!?,]\s*)" + _NAME + r"\s(?:here|speaking|calling)\b[,.!:\-]?", ignore_case=False)
+_GREETINGS = (
+    r"(?:dear|hi|hello|hey|good (?:morning|afternoon|evening)|hallo"
+    r"|guten (?:tag|morgen|abend)|liebe[rs]?|lieber|(?:sehr )?geehrte[rs]?(?: (?:herr|frau))?"
+    r"|bonjour|salut|cher|chère|hola|buenos días|estimad[oa]|querid[oa]|ciao|buongiorno|car[oa]"
+    r"|gentile|egregio|olá|prezad[oa]|caro|cara|beste|geachte|hej|hei|kære|kjære|hyvä|vážen[ýá]|szanown[ya]|drogi|droga|cześć|ahoj"
+    r"|дорог(?:ой|ая)|уважаем(?:ый|ая)|привет|здравствуйте|шановн(?:ий|а)|αγαπητ[έή]|sayın|merhaba|dragă|stimat[ăe])"
+    r",?\s+(?:(?:mr|mrs|ms|dr|herr|frau|m|mme|sr|sra)\.?\s+)?"
 )
 _GREETED = Pattern(
-    r"(?:[\x1e\n.!?\"“,(]\s*|\s)(?i:dear|hi|hello|hey|good (?:morning|afternoon|evening)|hallo"
-    r"|guten (?:tag|morgen|abend)|liebe[rs]?|lieber|sehr geehrte[rs]?(?: (?:herr|frau))?"
-    r"|bonjour|salut|cher|chère|hola|buenos días|estimad[oa]|querid[oa]|ciao|buongiorno|car[oa]"
-    r"|gentile|egregio|olá|prezad[oa]|beste|geachte|hej|дорогой|уважаемый)"
-    r",?\s+(?:(?i:mr|mrs|ms|dr|herr|frau|m|mme|sr|sra)\.?\s+)?" + _NAME + r"(?:\s*[,!.:;\n]|\s|\x1e)",
-    ignore_case=False,
+    r"(?:[\x1e\n.!?\"“,(]\s*|\s)(?i:" + _GREETINGS + r")" + _NAME + r"(?:\s*[,!.:;\n]|\s|\x1e)", ignore_case=False
+)
+_CLOSINGS = (
+    r"(?:\b|\s)(?:regards|sincerely(?: yours)?|cheers|than(?:ks|k you)(?: (?:again|a lot|so much|in advance|very much))?"
+    r"|many thanks|thx|best wishes|best\s*[,.!\n\-–]|all the best|yours(?: (?:truly|faithfully|sincerely))?|cordially|respectfully"
+    r"|mfg|lg|vg|bg|gr(?:ü|ue)(?:ß|ss)e(?:n)?|danke|gru(?:ß|ss)|hochachtungsvoll|cordialement|bien à vous|sincèrement|salutations"
+    r"|merci(?: d'avance)?|saludos(?: cordiales)?|atentamente|gracias|un saludo|(?:cordiali |distinti )?saluti"
+    r"|grazie|groet(?:en|jes)?|hoogachtend|atenciosamente|cumprimentos|obrigad[oa]|abraços|pozdrawiam|poważaniem|hälsningar|hälsning|mvh|vh"
+    r"|hilsen|terveisin|pozdravem|pozdravom|pozdrav|üdvözlettel|tisztelettel|stimă|saygılarımla|selamlar|уважением|повагою|εκτίμηση"
+    r"|signed|sent by|written by|yours)"
 )
 _SIGNED = Pattern(
-    r"(?i:regards|sincerely(?: yours)?|cheers|thanks(?: (?:again|a lot|so much|in advance))?"
-    r"|thank you(?: very much)?|many thanks|thx|best(?: wishes)?|all the best|yours(?: (?:truly"
-    r"|faithfully|sincerely))?"
-    r"|mfg|lg|vg|gr(?:ü|ue)(?:ß|ss)e(?:n)?|danke|gru(?:ß|ss)|cordialement|bien à vous"
-    r"|merci(?: d'avance)?|saludos|atentamente|gracias|un saludo|(?:cordiali |distinti )?saluti"
-    r"|grazie|groet(?:en|jes)?"
-    r"|atenciosamente|obrigad[oa]|abraços|pozdrawiam|hälsningar|hilsen|signed|sent by|с уважением)"
-    r"\s*[,.!\-:]?\s*\n?\s*(?:[\-–—]+\s*)?" + _NAME + r"\s*[.!]?\s*(?:\n|\x1e)",
+    r"(?i:" + _CLOSINGS + r"\s*[,.!\-:]?\s*\n?\s*(?:[\-–—]+\s*)?)" + _NAME + r"\s*[.!]?\s*(?:\n|\x1e)",
     ignore_case=False,
 )
 _DASH_SIGNED = Pattern(r"(?:\x1e|[\n.!?]\s*)(?:--|—|–|~)\s?" + _NAME + r"\s*\x1e", ignore_case=False)
-_TITLED = Pattern(
-    r"\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Herr|Frau|Mme|Mlle|Monsieur|Madame|Sr|Sra|Srta|Señor|Señora|Don"
-    r"|Doña|Sig|Signor|Signora|Dott|Senhor|Senhora|Pan|Pani|Shri|Smt)"
-    r"\.?\s+(?:(?:Dr|Prof)\.?\s+)*" + _NAME,
-    ignore_case=False,
+_TITLES = (
+    r"\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Herrn?|Frau|Mme|Mlle|Monsieur|Madame|Sr|Sra|Srta|Señor|Señora|Don"
+    r"|Doña|Sig|Signor|Signora|Dott|Dhr|Mevr|Mevrouw|Meneer|Senhor|Senhora|Pan|Pani|Paní|Shri|Smt|Sir|Rev|Fr|Hr|Fru)\.?"
 )
-_RELATED = Pattern(
-    r"(?i:\bmy (?:wife|husband|partner|boss|manager|colleague|coworker|friend|son|daughter|brother"
-    r"|sister|mother|father|doctor|therapist|neighbou?r|landlord|teacher|daughter's name is"
-    r"|son's name is)"
-    r"|\bmeine? (?:frau|mann|freund|freundin|chef|chefin|kollege|kollegin|sohn|tochter)|\bma femme"
-    r"|\bmon mari|\bmi esposa|\bmi marido|\bmi jefe),?\s+(?i:is called |named |heißt |s'appelle "
-    r"|se llama )?" + _NAME,
-    ignore_case=False,
+_TITLED = Pattern(_TITLES + r"\s+(?:(?:Dr|Prof)\.?\s+)*" + _NAME, ignore_case=False)
+_RELATIVES = (
+    r"(?:\bmy (?:wife|husband|partner|boss|manager|colleague|coworker|friend|son|daughter|brother"
+    r"|sister|mother|father|doctor|therapist|neighbou?r|landlord|teacher|flatmate|roommate|girlfriend|boyfriend|uncle|aunt|cousin|lawyer"
+    r"|daughter's name is|son's name is)"
+    r"|\bmeine? (?:frau|mann|freund|freundin|chef|chefin|kollege|kollegin|sohn|tochter|bruder|schwester|mutter|vater|nachbar|nachbarin)"
+    r"|\bma (?:femme|fille|sœur|mère|collègue)|\bmon (?:mari|fils|frère|père|collègue|patron)"
+    r"|\bmi (?:esposa|marido|mujer|hijo|hija|hermano|hermana|madre|padre|jefe|jefa)|\bmi[oa] (?:marito|moglie|figlio|figlia)),?\s+"
+    r"(?:is called |named |heißt |s'appelle |se llama |si chiama )?"
 )
-_SPOKEN_TO = Pattern(
-    r"(?i:\b(?:spoke|speak|speaking|talked|talk|spoken|chatted|met|meeting|wrote|complained) (?:to"
+_RELATED = Pattern(r"(?i:" + _RELATIVES + r")" + _NAME, ignore_case=False)
+_DEALINGS = (
+    r"(?:\b(?:spoke|speak|speaking|talked|talk|spoken|chatted|met|meeting|wrote|complained) (?:to"
     r"|with)|\bask for|\bc/o|\battn:?|\battention:|\bsigned by|\bwritten by|\bcontact person:?"
-    r"|\bon behalf of)\s+" + _TWO,
-    ignore_case=False,
+    r"|\bon behalf of|\bz\.?\s?hd\.?(?: von)?|\bgesprochen mit|\bim auftrag von)"
 )
-
-_STOP_WORDS_TEXT = """
-a about absolutely again all almost already also always am an and any anyone anything are as asking at back bad
-based because been being both but by can can't cannot could curious customer confused disappointed do does doing
-done don't each either else even ever everyone everybody excellent exactly experiencing facing fine folks for from
-fully getting glad going gone good great guys had happy has have having he hello help her here hi his hoping how
-however i i'd i'll i'm i've if impressed in incorrect interested is it it's its just know last let living located
-logged looking lost madam ma'am maybe me missing mine more most my need never new nice no none nor not nothing now
-of off ok okay old on once one only or our out over please pleased pretty probably quite ready really right running
-sad satisfied seeing she should shown sir so some someone something sorry spelled still stuck such sure support
-super surprised team than thank thanks that that's the their them then there these they things this those thrilled
-tired to too totally truly trying unable unhappy unsure until up upset us used user using very waiting was we well
-were what when where which while who why will willing with wondering working world worried would wrong yes yet you
-your yours i.e e.g etc best regards cheers sincerely dear hey mr mrs ms dr admin agent ai alexa android apple amazon
-america american app assistant august australia australian austrian bot brazilian british canada canadian chatbot
-chatgpt chat chinese christian claude company copilot customers danish december developer dutch english engineer
-europe european february finnish france french friday gemini german germany google gpt greek hispanic india indian
-irish italian italy james' january japan japanese jewish july june korean llama linux macos management manager march
-may mexican microsoft model monday muslim norwegian november october openai polish portuguese russian sales saturday
-september service siri software spain spanish student sunday swedish swiss teacher thursday tuesday turkish uk
-ukrainian usa usd wednesday windows alle alles auch bitte das dass der die ein eine er es gut hier ich ist ja kein
-mit nein nicht noch sie sehr und wir zu zusammen zufrieden leute damen herren kunde kundin kundenservice kollegen
-freunde welt herr frau bien c'est ce client cliente clients contente content d'accord dans de des désolé désolée du
-elle en est et il ils je la le les ma mais merci mon ne non nous oui pas pour que qui sa ses son sur très tout tous
-toutes un une vous equipe équipe bueno clientes con el ella equipo esta está este hay las lo los mi muy para pero
-por qué se señor señores si sí su todos tu una usted y yo amigo amigos bene buona che ciao del della di gli grazie
-io per più sono tutti uno ik het een van niet goed bonjour hallo hola
-"""
-_STOP_WORDS = frozenset(_STOP_WORDS_TEXT.split())
+_SPOKEN_TO = Pattern(r"(?i:" + _DEALINGS + r")\s+" + _TWO, ignore_case=False)
+_UPPER = r"(?-i:\p{Lu}[\p{L}\p{M}'’.\-])"
+TRIGGER = (
+    _INTRODUCTIONS + r"|" + _LABELS + r"\s*[\"']?" + _UPPER + r"|" + _CJK_LEADS
+    + r"|(?:" + "|".join((_SPEAKERS, _GERMAN_SPEAKERS, _THIS, _DEALINGS)) + r")\s+" + _UPPER
+    + r"|\s(?:here|speaking|calling)\b|" + _GREETINGS + _UPPER + r"|" + _CLOSINGS + r"\s*[,.!\-:]?\s*\n?\s*(?:[\-–—]+\s*)?" + _UPPER
+    + r"|(?:--|—|–|~)\s?" + _UPPER + r"|(?-i:" + _TITLES + r")\s+" + _UPPER + r"|" + _RELATIVES + _UPPER
+)  # fmt: skip
 
 
 def words_of(name: str) -> tuple[str, ...]:
     """Return the single names in a name (given, family) that are telling enough to look for on their own."""
     words = tuple(word.strip(".'") for word in name.split())
-    return tuple(word for word in words if len(word) >= 3 and word[:1].isupper() and word.lower() not in _STOP_WORDS)
+    return tuple(word for word in words if len(word) >= 3 and word[:1].isupper() and word.lower() not in NO_NAMES)
 
 
-def _name_span(text: str, start: int, end: int) -> Span | None:
-    """Shorten a run of words to the name in it: it ends before the first word that is no name."""
+def _name_span(text: str, start: int, end: int, certain: bool) -> Span | None:
+    """Shorten a run of words to the name in it: it ends before the first word that is no name.
+
+    After a certain introduction ("my name is") the name may be in lower case, one or two words then.
+    """
+    line = text.find("\n", start, end)
+    words = [(match.start(), match.end()) for match in _WORDS.finditer(text, start, line if line > start else end)]
     kept = start
-    index = start
-    while index < end:
-        while index < end and text[index].isspace():
-            if text[index] == "\n":
-                end = index
-            index += 1
-        begin = index
-        while index < end and not text[index].isspace():
-            index += 1
-        word = text[begin:index]
-        if not word or word.lower().strip(".'’-") in _STOP_WORDS or word.lower() in _STOP_WORDS:
+    count = 0  # words of the name so far, without particles
+    capital = bool(words) and text[words[0][0]].isupper()
+    for number, (begin, stop) in enumerate(words):
+        word = text[begin:stop]
+        lower = word.lower().strip(".'’-")
+        if count and lower in _PARTICLE_WORDS and not word[0].isupper():
+            continue
+        if count and capital and not (word[0].isupper() or word[0] == "O"):
+            break
+        if (lower in NEVER_SECOND) if count and word[0].isupper() else _no_name(lower, text, words, number, certain):
             break
         if len(word) == 1 and word.isascii() and not word.isupper():
             break
-        kept = index
-        if word.endswith(".") and len(word) > 2:
-            break  # the sentence ends here
+        kept, count = stop, count + 1
+        if (word.endswith(".") and len(word) > 2) or (not capital and count == 2):
+            break
     while kept > start and text[kept - 1] in ".'’-":
         kept -= 1
     return Span(start, kept, "NAME") if kept - start >= 2 else None
+
+
+def _no_name(lower: str, text: str, words: list[tuple[int, int]], number: int, certain: bool) -> bool:
+    if lower not in NO_NAMES:
+        return False
+    if lower not in ALSO_NAMES or text[words[number][0]].islower():
+        return True
+    following = text[slice(*words[number + 1])] if number + 1 < len(words) else ""
+    return not (certain or (following[:1].isupper() and following.lower() not in NEVER_SECOND))
 
 
 def _recognizer(compiled: Pattern, *, certain: bool = False) -> Recognizer:
@@ -145,39 +159,22 @@ def _recognizer(compiled: Pattern, *, certain: bool = False) -> Recognizer:
         for match in compiled.finditer(text):
             for group in range(1, compiled.groups + 1):
                 start, end = match.span(group)
-                if start < 0:
-                    continue
-                span = _name_span(text, start, end)
-                if span is None:
-                    continue
-                yield _until_lower_case(text, span) if certain else span
+                span = _name_span(text, start, end, certain) if start >= 0 else None
+                if span is not None:
+                    yield span
 
     return recognize
 
 
-def _until_lower_case(text: str, span: Span) -> Span:
-    """After a certain introduction: a capitalised name ends where lower case begins; a lower-case one after two."""
-    words = text[span.start : span.end].split(" ")
-    if words[0][:1].isupper():
-        kept = [words[0]]
-        for word in words[1:]:
-            if not (
-                word[:1].isupper() or word.lower() in ("van", "von", "de", "der", "del", "di", "da", "la", "bin", "al")
-            ):
-                break
-            kept.append(word)
-    else:
-        kept = words[:2]
-    return Span(span.start, span.start + len(" ".join(kept)), "NAME")
-
-
 RECOGNIZERS: tuple[Recognizer, ...] = (
     _recognizer(_INTRODUCED, certain=True),
+    _recognizer(_LABELLED, certain=True),
     _recognizer(_CJK),
     _recognizer(_TITLED),
     _recognizer(_SPEAKER),
     _recognizer(_GERMAN_SPEAKER),
     _recognizer(_THIS_IS),
+    _recognizer(_HERE),
     _recognizer(_GREETED),
     _recognizer(_SIGNED),
     _recognizer(_DASH_SIGNED),

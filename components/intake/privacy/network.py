@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from flywheel.components.intake.privacy.checksums import internet_address
-from flywheel.components.intake.privacy.patterns import Pattern
+from flywheel.components.intake.privacy.patterns import Pattern, short
 from flywheel.components.intake.privacy.spans import Recognizer, Span, alone, by_group
 
 # RFC 5321 in practice, with letters of any script (RFC 6531); the local part may be quoted.
@@ -24,9 +24,27 @@ _HALF_SPELLED = Pattern(
     r"|[\p{L}\p{N}][\p{L}\p{N}._%+\-]*\s+at\s+(?:gmail|yahoo|hotmail|outlook|icloud|gmx|proton|protonmail|aol|web)"
     r"\.[\p{L}]{2,}(?:\.[\p{L}]{2,})?)"
 )
+_CODED = Pattern(r"([a-z0-9._+\-]{1,64}(?:%40|&#64;|&#x40;|\\u0040)[a-z0-9\-]{1,63}(?:\.[a-z0-9\-]{1,63}){1,5})")
 _IPV4 = Pattern(r"\d{1,3}(?:\.\d{1,3}){3}")
 _IPV6 = Pattern(r"(?:[0-9a-f]{0,4}:){2,7}(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4})(?:%[0-9a-z]{1,15})?")
+_MAC_LABEL = Pattern(r"\b(?:mac|bssid)(?: address)?\s*(?:is|[:=])?\s*([0-9a-f]{12})\b")
 _MAC = Pattern(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}|[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}")
+
+_PLACE_WORD = short(
+    r"\s(?:at|arroba|arobase)\s+(?:the|a|an|this|that|some|what|which|one|any|each|every|my|your|our|its)\s"
+)
+TRIGGER = (
+    r"@|%40|&#(?:64|x40);|\\\\u0040|\s(?:dot|punkt|punto|point|ponto)\s|[\[({<]\s*(?:at|ät|dot|punkt|\.)\s*[\])}>]"
+    r"|\sat\s+(?:gmail|yahoo|hotmail|outlook|icloud|gmx|proton|aol|web)|\b(?:mac|bssid)\b"
+    r"|::|[0-9a-f]{1,4}:[0-9a-f]{0,4}:|[0-9a-f]{2}-[0-9a-f]{2}-[0-9a-f]{2}-|[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}"
+    r"|\d\.\d{1,3}\.\d{1,3}\.\d"
+)
+
+
+def _spelled(text: str) -> Iterator[Span]:
+    for match in _SPELLED.finditer(text):
+        if not _PLACE_WORD.search(match.group()):  # "at the point where" is no address
+            yield Span(*match.span(1), "EMAIL")
 
 
 def _ipv4(text: str) -> Iterator[Span]:
@@ -57,9 +75,11 @@ def _mac(text: str) -> Iterator[Span]:
 
 RECOGNIZERS: tuple[Recognizer, ...] = (
     by_group(_EMAIL, "EMAIL"),
+    by_group(_CODED, "EMAIL"),
     by_group(_HALF_SPELLED, "EMAIL"),
-    by_group(_SPELLED, "EMAIL"),
+    _spelled,
     _mac,
+    by_group(_MAC_LABEL, "MAC"),
     _ipv6,
     _ipv4,
 )

@@ -6,6 +6,7 @@ shape of a telephone number of some country, or follow a word such as "call me a
 
 from collections.abc import Iterator
 
+from flywheel.components.intake.privacy.other_numbers import named_otherwise, quantity
 from flywheel.components.intake.privacy.patterns import Pattern, short
 from flywheel.components.intake.privacy.spans import Recognizer, Span, digits_of, free_standing
 
@@ -19,56 +20,41 @@ _SHAPE = (
     r"(?:1" + _S + r"?)?(?:\(\d{3}\)[ .\-]?|[2-9]\d{2}" + _S + r")\d{3}[ .\-]\d{4}"
     r"|\([2-9]\d{2}\)[ ]?\d{7}"
     # trunk prefix 0, with or without brackets: Europe, Japan, Australia, Africa, ...
-    r"|\(0[1-9]\d{0,4}\)[ ]?\d{2,8}(?:[ .\-/]?\d{2,6}){0,4}"
+    r"|\(0[1-9]\d{0,4}\)[ \-]?\d{2,8}(?:[ .\-/]?\d{2,6}){0,4}"
     r"|0[1-9]\d{0,4}(?:" + _S + r"|[ ][\-/][ ])\d{2,8}(?:[ .\-]\d{2,6}){0,4}"
-    r"|0[1-9]\d{8,10}"
+    r"|0[1-9]\d{7,10}"
     # India (5+5), China (3+4+4), Brazil, Mexico, Russia
     r"|[6-9]\d{4}[ \-]\d{5}|1[3-9]\d[ \-]?\d{4}[ \-]?\d{4}|\(?[1-9]\d\)?[ ]?9?\d{4}-\d{4}|[1-9]\d[ ]\d{4}[ ]\d{4}"
-    r"|8[ \-]?\(?\d{3}\)?[ \-]?\d{3}[ \-]\d{2}[ \-]?\d{2}"
+    r"|8[ \-]?\(?\d{3}\)?[ \-]?\d{3}[ \-]?\d{2}[ \-]?\d{2}"
     # Spain, Poland, Scandinavia: groups of two and three
     r"|[5-9]\d{2}[ \-]\d{3}[ \-]\d{3}|[679]\d{2}[ .\-]\d{2}[ .\-]\d{2}[ .\-]\d{2}|\d{2}[ ]\d{2}[ ]\d{2}[ ]\d{2}"
     r"|\d{2}[ ]\d{3}[ ]\d{2}[ ]\d{2}"
+    # mobile numbers with the country code and no plus, as messengers show them
+    r"|(?:49[ \-]?1[5-7]\d|44[ \-]?7\d{2}|91[ \-]?[6-9]\d{2}|55[ \-]?\d{2}9\d|86[ \-]?1[3-9]\d|90[ \-]?5\d{2}|7[ \-]?9\d{2}"
+    r"|1[ \-]?[2-9]\d{2}|61[ \-]?4\d|92[ \-]?3\d{2}|63[ \-]?9\d{2}|20[ \-]?1\d{2}|39[ \-]?3\d{2}|81[ \-]?[789]0|82[ \-]?10"
+    r"|62[ \-]?8\d{2}|234[ \-]?[789]\d|880[ \-]?1\d{2}|380[ \-]?\d{2})[ \-]?\d{3,4}[ \-]?\d{4}"
+    r"|(?:3[346]|4[13678]|27|31|32|84|351|353|358|420|421|966|971)[ \-]?[3-9]\d{2}[ \-]?\d{2,3}[ \-]?\d{3}"
     # ten digits on end: North America and India
     r"|[2-9]\d{9}"
     r")" + _EXTENSION
 )
 _SHAPES, _SHAPE_HERE = Pattern(_SHAPE), short(_SHAPE)
 _LABELLED = Pattern(
-    r"(?:phone|telephone|\btel\b|cell(?:phone)?|mobile|\bmob\b|whats ?app|\bsms\b|\bfax\b|hotline"
-    r"|landline|text me|signal"
+    r"(?:phone|telephone|\btel\b|cell(?:phone)?|mobile|\bmob\b|\bgsm\b|whats ?app|\bsms\b|\bfax\b|hotline"
+    r"|landline|text me|signal|viber|telegram"
     r"|call(?:ed|ing)?(?: (?:me|us|him|her|back|my \p{L}+))?|ring me|dial|reach(?:able)? (?:me|us|at|on|under)"
     r"|contact (?:number|no|me)|my number|number is|telefon\p{L}*|handy\p{L}*|mobil\p{L}*|rufnummer|anrufen|rufen sie"
-    r"|erreich\p{L}* (?:mich|unter)|t[ée]l[ée]phone|t[ée]l|portable|appel\p{L}*|num[ée]ro|tel[ée]fono"
-    r"|m[óo]vil|celular|n[úu]mero|ll[áa]m\p{L}*"
-    r"|cellulare|telefone|telefoon|телефон|номер|電話|电话|手机|携帯|전화)"
+    r"|erreich\p{L}* (?:mich|unter)|t[ée]l[ée]phone|(?:\b|\s)t[ée]l[ .:]|portable|appel\p{L}*|num[ée]ro|tel[ée]fono"
+    r"|m[óo]vil|celular|n[úu]mero|ll[áa]m\p{L}*|ligue\p{L}*|telem[óo]vel|bel me|bellen|ring mig|ring meg|\btlf\b"
+    r"|puhelin\p{L}*|\bpuh\b|zadzwo\p{L}*|zavol\p{L}*|kom[óo]rk\p{L}*|mi número|hívjon|sunați|τηλ[έε]φων\p{L}*|κινητ\p{L}*"
+    r"|cellulare|telefone|telefoon|телефон\p{L}*|позвон\p{L}*|тел[.:\s]|номер|мобильн\p{L}*|電話|电话|手机|携帯|전화|휴대폰|هاتف)"
     r"[^\d\n+(]{0,25}(\+?\(?\d(?:[ .\-/()]{0,2}\d){6,14})" + _EXTENSION
 )
 _DATE_OR_TIME = short(
     r"^(?:\d{1,2}[./\- ]\d{1,2}[./\- ](?:19|20)\d{2}|(?:19|20)\d{2}[./\-]\d{1,2}[./\-]\d{1,2})(?:\D"
     r"|$)|^\d{1,2}([./\-])\d{1,2}[./\-]\d{2}$"
 )
-_NUMBER_WORD = (
-    r"(?:[ \-]?(?:number|num|no\.?|nr\.?|nummer|n[°º]|id|#|code))*[\"']?(?: (?:is|was|ist|est"
-    r"|es))?\s*[:#=]?\s*[\"'\[(]?$"
-)
-_OTHER_NUMBER = short(
-    r"\b(?:order|invoice|ticket|case|bestell[^\W\d_]*|rechnung[^\W\d_]*|auftrag[^\W\d_]*|commande|facture"
-    r"|pedido|factura|ordine"
-    r"|reference|ref|tracking|shipment|parcel|serial|item|article|artikel[^\W\d_]*|product|sku|isbn|ean|model|version"
-    r"|build|commit|error|uuid|booking|confirmation|transaction|timestamp)" + _NUMBER_WORD
-)
-_OTHER_DIGITS = short(
-    r"\b(?:id|code|customer|kunden[^\W\d_]*|client|part|line|page|row|step|seed|port|pid|account)" + _NUMBER_WORD
-)
-_QUANTITY = short(
-    r"^\s?(?:[€$£¥%°₹]|(?:eur|usd|gbp|inr|euros?|dollars?|pounds?|rupees?|users?|people|items?|rows?"
-    r"|tokens?|bytes?|[kmgt]i?b|ms"
-    r"|seconds?|minutes?|hours?|days?|years?|meters?|metres?|km|kg|miles?|points?|times|stück|personen)\b)"
-)
 _THOUSANDS = short(r"^\+[ ]?\d{1,3}(?:[ .]\d{3})+$")
-_CURRENCY = short(r"(?:[$€£¥₹]|\b(?:eur|usd|gbp|inr|rs\.?))\s?$")
-
-
 _ONLY_A_DATE = short(r"(?:19|20)\d{2}([./\-])\d{1,2}\1\d{1,2}|\d{1,2}([./\-])\d{1,2}\2(?:19|20)\d{2}")
 _GROUP = short(r"\d+")
 
@@ -80,7 +66,7 @@ def _international(text: str) -> Iterator[Span]:
         if (before.isascii() and before.isalnum()) or before in ("_", "."):
             continue
         end = _one_number(text, start, full, most=15)
-        amount = _THOUSANDS.match(text[start:end]) and _quantity(text, start, end)
+        amount = _THOUSANDS.match(text[start:end]) and quantity(text, start, end)
         if len(digits_of(text[start:end])) >= 8 and not amount:
             yield Span(start, match.end() if end == full else end, "PHONE")
 
@@ -108,20 +94,19 @@ def _national(text: str) -> Iterator[Span]:
 def _is_national(text: str, start: int, end: int, digits: int) -> bool:
     if digits < 8 or not free_standing(text, start, end):
         return False
-    if _DATE_OR_TIME.search(text[start:end]) or _quantity(text, start, end):
+    if _DATE_OR_TIME.search(text[start:end]) or quantity(text, start, end):
         return False
-    lead = text[max(0, start - 30) : start]
-    if "(" not in text[start:end] and _OTHER_NUMBER.search(lead):
-        return False
-    return not (text[start:end].isdigit() and _OTHER_DIGITS.search(lead))
+    if "(" in text[start:end]:
+        return True
+    return not named_otherwise(text, start, digits_only=text[start:end].isdigit())
 
 
 def _one_number(text: str, start: int, end: int, most: int) -> int:
     """Return where one telephone number ends when several stand in a row: E.164 allows 15 digits."""
-    if len(digits_of(text[start:end])) <= most:
+    total = len(digits_of(text[start:end]))
+    if total <= most:
         return end
     groups = [(start + match.start(), start + match.end()) for match in _GROUP.finditer(text[start:end])]
-    total = sum(stop - begin for begin, stop in groups)
     digits, last, cut = 0, start, start
     for begin, stop in groups:
         if text[begin] == "0" and digits >= 8 and total - digits >= 7:
@@ -136,15 +121,11 @@ def _labelled(text: str) -> Iterator[Span]:
     for match in _LABELLED.finditer(text):
         start, end = match.span(1)
         after = text[end : end + 1]
-        glued = after.isascii() and (after.isalpha() or after == "_")
-        lead = text[max(match.start(), start - 30) : start]
-        if glued or _DATE_OR_TIME.search(text[start:end]) or _quantity(text, start, end) or _OTHER_NUMBER.search(lead):
+        if (after.isascii() and after.isalpha()) or after == "_" or _DATE_OR_TIME.search(text[start:end]):
+            continue
+        if quantity(text, start, end) or named_otherwise(text[match.start() : start], start - match.start()):
             continue
         yield Span(start, match.end(), "PHONE")
-
-
-def _quantity(text: str, start: int, end: int) -> bool:
-    return bool(_CURRENCY.search(text[max(0, start - 5) : start]) or _QUANTITY.search(text[end : end + 12]))
 
 
 RECOGNIZERS: tuple[Recognizer, ...] = (_international, _national, _labelled)
