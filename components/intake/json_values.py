@@ -14,7 +14,8 @@ _GAP = re.compile(rb"[\s,]*+")
 # Runs to the next bracket outside a text; it stops before a text that does not end in the bytes at hand.
 _RUN = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
 _IN_TEXT = re.compile(rb"(?:[^\"\\]++|\\.)*+", re.DOTALL)
-_SCALAR_IN_ARRAY = re.compile(rb'"(?:[^"\\\n]++|\\.)*+"|[^,\]\n]++')
+_TEXT = re.compile(rb'"(?:[^"\\\n]++|\\[^\n])*+"')
+_TO_ITEM_END = re.compile(rb"[^,\]\n]++")
 _TO_LINE_END = re.compile(rb"[^\n]++")
 _OPEN = b"{["
 
@@ -93,11 +94,17 @@ class _Scanner:
             self._at = match.end()
 
     def _scalar(self) -> Line:
-        pattern = _SCALAR_IN_ARRAY if self._in_array else _TO_LINE_END
+        pattern = _TO_ITEM_END if self._in_array else _TO_LINE_END
         while True:
-            match = pattern.match(self._buffer, self._at)
+            quoted = self._in_array and self._buffer[self._at : self._at + 1] == b'"'
+            text = _TEXT.match(self._buffer, self._at) if quoted else None
+            match = text or pattern.match(self._buffer, self._at)
             end = match.end() if match is not None else self._at + 1
-            if end < len(self._buffer) or end - self._at > self._max or not self._more(self._at):
+            # A text that has not ended yet may hold commas and brackets; a line end is never inside a text.
+            undecided = quoted and text is None and b"\n" not in self._buffer[self._at :]
+            if text is not None or (end < len(self._buffer) and not undecided):
+                break
+            if len(self._buffer) - self._at > self._max or not self._more(self._at):
                 break
         data, number = self._buffer[self._at : end], self._line
         self._at = end

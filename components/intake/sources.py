@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from flywheel.components.intake.errors import IntakeError
+from flywheel.components.store.location import local_folder, storage_options
 
 SUFFIXES = (".jsonl", ".json", ".ndjson", ".log", ".csv", ".tsv", ".parquet", ".txt")
 _PACKED = (".gz", ".gzip", ".zst", ".zstd")
@@ -70,7 +71,7 @@ def resolve(logs: str) -> list[Source]:
     if not logs.strip():
         raise IntakeError("no logs given; pass a file, a folder, a glob or an object-store URI as `logs`")
     if logs.startswith("file://"):
-        logs = logs.removeprefix("file://")
+        logs = str(local_folder(logs))
     sources = sorted(_remote(logs) if "://" in logs else _local(logs), key=lambda source: source.label)
     if not sources:
         raise IntakeError(f"no log files in {logs}; looked for {', '.join(SUFFIXES)}, each also with .gz or .zst")
@@ -111,11 +112,33 @@ def _local_source(path: Path, root: Path) -> Source:
     return Source(label, str(path), modified)
 
 
+def _filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
+    """Open the object store of a URI, with the options that the feedback store's is opened with, too.
+
+    Credentials come from the object store's own variables (AWS_*, GOOGLE_*, AZURE_*); FLYWHEEL_STORAGE_OPTIONS adds
+    what they cannot say, as the endpoint of an S3-compatible store.
+    """
+    options = {name.lower(): value for name, value in (storage_options() or {}).items()}
+    if not uri.startswith("s3://") or not options:
+        return cast(tuple[pafs.FileSystem, str], pafs.FileSystem.from_uri(uri))
+    endpoint = options.get("aws_endpoint_url", options.get("aws_endpoint", ""))
+    scheme, _, host = endpoint.rpartition("://")
+    given = {
+        "access_key": options.get("aws_access_key_id"),
+        "secret_key": options.get("aws_secret_access_key"),
+        "session_token": options.get("aws_session_token"),
+        "region": options.get("aws_region", options.get("aws_default_region")),
+        "endpoint_override": host or None,
+        "scheme": scheme or None,
+    }
+    return pafs.S3FileSystem(**{name: value for name, value in given.items() if value}), uri.removeprefix("s3://")
+
+
 def _remote(logs: str) -> Iterator[Source]:
     wild = next((index for index, sign in enumerate(logs) if sign in _WILD), None)
     base = logs if wild is None else logs[: logs.rfind("/", 0, wild)]
     try:
-        filesystem, path = pafs.FileSystem.from_uri(base)
+        filesystem, path = _filesystem(base)
         info = filesystem.get_file_info(path)
         if info.is_file:
             yield Source(info.base_name, path, info.mtime or datetime.now(UTC), filesystem)

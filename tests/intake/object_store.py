@@ -1,0 +1,100 @@
+"""A small S3 on loopback: enough of the protocol to list and read a folder's files (ListObjectsV2, HEAD, ranged GET)."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import escape
+
+_MODIFIED = "2026-11-20T09:00:00.000Z"
+
+
+class ObjectStore:
+    """Serves the files below a folder; its first level holds the buckets."""
+
+    def __init__(self, root: Path) -> None:
+        self.requests: list[str] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_HEAD(self):
+                self._object(body=False)
+
+            def do_GET(self):
+                parts = urlsplit(self.path)
+                query = parse_qs(parts.query, keep_blank_values=True)
+                if "list-type" in query:
+                    self._list(unquote(parts.path).strip("/"), query)
+                else:
+                    self._object(body=True)
+
+            def _list(self, bucket, query):
+                outer.requests.append(f"LIST {query.get('prefix', [''])[0]}")
+                prefix, delimiter = query.get("prefix", [""])[0], query.get("delimiter", [""])[0]
+                keys, folders = [], set()
+                for path in sorted((root / bucket).rglob("*")):
+                    key = path.relative_to(root / bucket).as_posix()
+                    if not path.is_file() or not key.startswith(prefix):
+                        continue
+                    head, found, _ = key[len(prefix) :].partition(delimiter) if delimiter else (key, "", "")
+                    if found:
+                        folders.add(f"{prefix}{head}{delimiter}")
+                    else:
+                        keys.append((key, path.stat().st_size))
+                limit = int(query.get("max-keys", ["1000"])[0])
+                contents = "".join(
+                    f"<Contents><Key>{escape(key)}</Key><LastModified>{_MODIFIED}</LastModified><ETag>&quot;e&quot;</ETag>"
+                    f"<Size>{size}</Size><StorageClass>STANDARD</StorageClass></Contents>"
+                    for key, size in keys[:limit]
+                )
+                common = "".join(
+                    f"<CommonPrefixes><Prefix>{escape(one)}</Prefix></CommonPrefixes>" for one in sorted(folders)
+                )
+                text = (
+                    '<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+                    f"<Name>{bucket}</Name><Prefix>{escape(prefix)}</Prefix><KeyCount>{len(keys) + len(folders)}</KeyCount>"
+                    f"<MaxKeys>{limit}</MaxKeys><IsTruncated>false</IsTruncated>{contents}{common}</ListBucketResult>"
+                )
+                self._answer(200, text.encode(), {"Content-Type": "application/xml"})
+
+            def _object(self, body):
+                path = root / unquote(urlsplit(self.path).path).strip("/")
+                outer.requests.append(
+                    f"{self.command} {path.relative_to(root)} {self.headers.get('Range', '')}".strip()
+                )
+                if not path.is_file():
+                    self._answer(200 if path.is_dir() and path.parent == root else 404, b"", {})
+                    return
+                data = path.read_bytes()
+                headers = {"Last-Modified": "Fri, 20 Nov 2026 09:00:00 GMT", "ETag": '"e"', "Accept-Ranges": "bytes"}
+                status, asked = 200, self.headers.get("Range")
+                if asked and body:
+                    first, _, last = asked.removeprefix("bytes=").partition("-")
+                    end = min(int(last or len(data) - 1), len(data) - 1)
+                    headers["Content-Range"] = f"bytes {first}-{end}/{len(data)}"
+                    status, data = 206, data[int(first) : end + 1]
+                self._answer(status, data, headers, body)
+
+            def _answer(self, status, data, headers, body=True):
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                if body:
+                    self.wfile.write(data)
+
+            def log_message(self, *_):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.shutdown()
+        self._server.server_close()
