@@ -9,31 +9,39 @@ from flywheel.components import images
 def deduplicate_feedback(
     feedback: dsl.Input[dsl.Dataset],
     kept: dsl.Output[dsl.Dataset],
+    groups: dsl.Output[dsl.Dataset],
     metrics: dsl.Output[dsl.Metrics],
     store: str,
     run_id: str,
     jaccard: float = 0.8,
+    semantic: float = 0.0,
+    encoder: str = "hashed",
 ) -> int:
     """Collect the users' corrections and remove exact and near duplicates; the earliest record of a group stays.
 
     Args:
         feedback: Feedback snapshot (`flywheel.snapshot/v1`).
         kept: Parquet, one row per distinct correction, with everyone who supports it.
+        groups: Parquet, for every correction, kept or removed: its group, the row that stayed, the kind of duplicate.
         metrics: Rows kept and removed.
         store: URI of the feedback store; the step records itself there.
         run_id: Run that this step belongs to.
         jaccard: Least Jaccard similarity of the character 3-shingles of near-duplicates, in (0, 1].
 
+        semantic: Least cosine of semantic duplicates in every field, in (0, 1]; 0: none are looked for.
+        encoder: Encoder for semantic duplicates: "hashed", or "minilm" where its extra is installed.
+
     Returns:
         Corrections kept.
 
     Raises:
-        ValueError: The snapshot cannot be read, or `jaccard` is out of range.
+        ValueError: The snapshot cannot be read, or a parameter is out of range.
     """
     from flywheel.components.curation.stages.deduplicate import deduplicate
     from flywheel.components.store import lineage
 
-    record = deduplicate(feedback.path, kept.path, run_id, float(jaccard))
+    limits = float(jaccard), float(semantic), encoder
+    record = deduplicate(feedback.path, kept.path, run_id, *limits, groups=groups.path)
     lineage.record_step(store, record)
     for name, value in record.metrics.items():
         metrics.log_metric(name, value)
@@ -131,31 +139,38 @@ def cluster_feedback(
     metrics: dsl.Output[dsl.Metrics],
     store: str,
     run_id: str,
+    encoder: str = "hashed",
+    method: str = "kmeans",
+    thin_below: int = 20,
 ) -> int:
-    """Cluster failures by topic, name the clusters, and write the run's candidates to the store.
+    """Cluster failures and liked answers by topic, with ids that last, and write the run's candidates to the store.
 
     Args:
         routed: Parquet of `route_candidates`.
         candidates: Candidate snapshot (`flywheel.candidates/v1`).
-        clusters: The clusters with counts and examples.
-        metrics: Clusters, failures, successes, rows written.
-        store: URI of the feedback store; the step records itself there.
+        clusters: Page: clusters with counts, intervals, trends, stability, changes since the run before, examples.
+        metrics: Clusters, failures, successes, clusters kept, new, gone, growing and thin, rows written.
+        store: URI of the feedback store; the step records itself there, and finds the clusters of the run before.
         run_id: Run that this step belongs to.
+        encoder: Text encoder: hashed (n-grams) or minilm (sentence embeddings; extra `embeddings`).
+        method: kmeans (the number of clusters by silhouette) or hdbscan (leaves outliers in no cluster).
+        thin_below: A cluster with fewer accepted corrections is marked as thin.
 
     Returns:
         Accepted candidates.
 
     Raises:
-        ValueError: The store cannot be written.
+        ValueError: A parameter is not valid or the store cannot be written.
+        ModuleNotFoundError: The encoder's extra is not installed.
     """
     from flywheel.components.curation.clustering import cluster_page
     from flywheel.components.curation.stages.cluster import cluster
     from flywheel.components.store import lineage
 
-    record = cluster(routed.path, candidates.path, store, run_id)
+    record = cluster(routed.path, candidates.path, store, run_id, encoder, method, int(thin_below))
     lineage.record_step(store, record)
     with open(clusters.path, "w", encoding="utf-8") as page:
-        page.write(cluster_page.render(record.details["clusters"], record.details["error_types"]))
+        page.write(cluster_page.render(record.details))
     for name, value in record.metrics.items():
         metrics.log_metric(name, value)
     return record.rows.accepted

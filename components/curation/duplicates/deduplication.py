@@ -2,7 +2,8 @@
 
 A duplicate is the same content whoever wrote it: context, prompt, response and correction. The earliest record of a
 group stays. Two more groupings are recorded: `group_id`, near-duplicates of the question or of the content (the unit of
-leak-proof splits), and `question_id`, all wordings of one question about one fact (the unit of contradictions).
+leak-proof splits), and `question_id`, all wordings of one question about one fact (the unit of contradictions). Which
+group a row is in, and as what kind of duplicate of which row it was dropped, is recorded for every row.
 """
 
 from collections import Counter, defaultdict
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 
 from flywheel.components.curation.corrections import SCHEMA as CORRECTION_SCHEMA
 from flywheel.components.curation.duplicates import near_duplicates
+from flywheel.components.curation.duplicates.edges import EXACT, NEAR, SEMANTIC, connected
 from flywheel.components.curation.guards.askers import Askers, LastAsked
 from flywheel.components.curation.texts.claims import claim_of, fact_of
 from flywheel.components.curation.texts.normal_form import normal_form, question_form
@@ -38,6 +40,16 @@ SCHEMA = pa.schema(
         ("silent_since", pa.int64()),  # subjects that got the answer after the last supporter and corrected nothing
     ]
 )
+GROUPS_SCHEMA = pa.schema(
+    [
+        ("interaction_id", pa.string()),
+        ("subject", pa.string()),
+        ("timestamp", _TIME),
+        ("group_id", pa.string()),
+        ("duplicate_of", pa.string()),  # interaction of the row that stayed; "" in that row itself
+        ("kind", pa.string()),  # exact, near or semantic to an earlier row of the group; "" in the row that stayed
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -48,13 +60,17 @@ class Deduplicated:
         rows: One row per content group, schema `SCHEMA`, ordered by time, then id.
         exact: Rows dropped because an earlier row has the same normal form.
         near: Rows dropped as near-duplicates.
+        semantic: Rows dropped as semantic duplicates.
         groups: Content groups with more than one row.
+        membership: One row per correction, kept or dropped, schema `GROUPS_SCHEMA`, in the same order.
     """
 
     rows: pa.Table
     exact: int
     near: int
+    semantic: int
     groups: int
+    membership: pa.Table
 
 
 def deduplicate(
@@ -64,6 +80,8 @@ def deduplicate(
     endorsements: dict[Hashable, list[tuple[str, datetime]]] | None = None,
     jaccard: float = 0.8,
     asked: LastAsked | None = None,
+    semantic: float = 0.0,
+    encoder: str = "hashed",
 ) -> Deduplicated:
     """Keep the earliest record of each near-duplicate group.
 
@@ -74,9 +92,11 @@ def deduplicate(
         endorsements: Up-votes of answers, from `endorsements`.
         jaccard: Least similarity in every field, in (0, 1].
         asked: Who got the corrected answers, from `askers.last_asked`; without, only the correctors count.
+        semantic: Least cosine in every field of semantic duplicates, in (0, 1]; 0: none are looked for.
+        encoder: Name of the encoder for them (`encoders.encoder`).
 
     Raises:
-        ValueError: `jaccard` is out of range.
+        ValueError: `jaccard` or `semantic` is out of range, or there is no such encoder.
     """
     rows = sorted(
         corrections.select(CORRECTION_SCHEMA.names).to_pylist(),
@@ -86,7 +106,8 @@ def deduplicate(
     answers = [(normal_form(row["response"]), normal_form(row["correction"])) for row in rows]
     contents = [question + answer for question, answer in zip(questions, answers, strict=True)]
     of_question = near_duplicates.group(questions, lexicon, jaccard)
-    of_content = near_duplicates.group(contents, lexicon, jaccard)
+    of_wording = near_duplicates.group(contents, lexicon, jaccard)
+    of_content = _semantic(contents, lexicon, of_wording, semantic, encoder) if semantic else of_wording
     leak_proof = _joined(len(rows), of_question.tolist(), of_content.tolist())
     facts = [fact_of(question[1], answer[0], lexicon) for question, answer in zip(questions, answers, strict=True)]
     about = _joined(len(rows), leak_proof, facts)
@@ -99,9 +120,23 @@ def deduplicate(
     members: dict[int, list[int]] = defaultdict(list)
     for index, label in enumerate(of_content.tolist()):
         members[label].append(index)
-    kept = []
+    kept, membership = [], []
     for indices in members.values():
         first = indices[0]
+        seen: set[Hashable] = set()
+        for index in indices:
+            wording = int(of_wording[index])
+            kind = EXACT if contents[index] in seen else NEAR if wording in seen else SEMANTIC
+            seen |= {contents[index], wording}
+            membership.append(
+                {name: rows[index][name] for name in ("interaction_id", "subject", "timestamp")}
+                | {
+                    "group_id": group_names[leak_proof[index]],
+                    "duplicate_of": "" if index == first else rows[first]["interaction_id"],
+                    "kind": "" if index == first else kind,
+                    "order": index,
+                }
+            )
         supporters: dict[str, datetime] = {}
         for index in indices:
             supporters.setdefault(rows[index]["subject"], rows[index]["timestamp"])
@@ -125,12 +160,14 @@ def deduplicate(
                 "silent_since": askers[about[first]].silent_after(max(supporters.values())),
             }
         )
-    distinct = len(set(contents))
+    dropped = Counter(row["kind"] for row in membership)
     return Deduplicated(
         rows=pa.Table.from_pylist(kept, schema=SCHEMA),
-        exact=len(rows) - distinct,
-        near=distinct - len(kept),
+        exact=dropped[EXACT],
+        near=dropped[NEAR],
+        semantic=dropped[SEMANTIC],
         groups=sum(len(indices) > 1 for indices in members.values()),
+        membership=pa.Table.from_pylist(sorted(membership, key=lambda row: row["order"]), schema=GROUPS_SCHEMA),
     )
 
 
@@ -181,6 +218,20 @@ def endorsements(
             key = fact_of(prompt, response, lexicon) or (normal_form(context), prompt, response)
             found[key].extend(up_votes[row["interaction_id"]])
     return dict(found)
+
+
+def _semantic(
+    contents: Sequence[near_duplicates.Document], lexicon: frozenset[str], labels: np.ndarray, least: float, name: str
+) -> np.ndarray:
+    """Labels after semantic duplicates are joined as well, numbered by first appearance."""
+    from flywheel.components.curation.duplicates import semantic_duplicates
+    from flywheel.components.curation.encoders import encoder
+
+    guards = semantic_duplicates.guards_of(contents, lexicon)
+    found = semantic_duplicates.edges(contents, guards, encoder(name), least, labels)
+    first = np.unique(labels, return_index=True)[1][labels]
+    every = np.arange(len(labels))
+    return connected(len(labels), np.concatenate([every, found.left]), np.concatenate([first, found.right]))
 
 
 def _joined(count: int, *labellings: Sequence[Hashable]) -> list[int]:

@@ -11,7 +11,15 @@ from flywheel.components.curation.stages.votes import lexicon_of
 from flywheel.components.store import observed
 
 
-def deduplicate(feedback: str, kept: str, run_id: str, jaccard: float = 0.8) -> StepRecord:
+def deduplicate(
+    feedback: str,
+    kept: str,
+    run_id: str,
+    jaccard: float = 0.8,
+    semantic: float = 0.0,
+    encoder: str = "hashed",
+    groups: str = "",
+) -> StepRecord:
     """Collect corrections and remove duplicates.
 
     Args:
@@ -19,9 +27,13 @@ def deduplicate(feedback: str, kept: str, run_id: str, jaccard: float = 0.8) -> 
         kept: Path of the Parquet file to write.
         run_id: Run.
         jaccard: Least similarity of near-duplicates, in (0, 1].
+        semantic: Least cosine of semantic duplicates, in (0, 1]; 0: none are looked for.
+        encoder: Name of the encoder for them.
+        groups: Path of the Parquet file that says for every correction, kept or dropped, which group it is in and as
+            what it was dropped (`deduplication.GROUPS_SCHEMA`); "": none is written.
 
     Raises:
-        ValueError: The snapshot or `jaccard` is not valid.
+        ValueError: The snapshot or a parameter is not valid.
     """
     from flywheel.components.curation import corrections
     from flywheel.components.curation.duplicates import deduplication
@@ -36,10 +48,13 @@ def deduplicate(feedback: str, kept: str, run_id: str, jaccard: float = 0.8) -> 
     contexts = [corrections.context_of(text) for text in interactions["messages"].to_pylist()]
     votes = deduplication.endorsements(interactions, signals, lexicon, contexts)
     asked = askers.last_asked(interactions, found.rows["response"].to_pylist(), lexicon, contexts)
-    result = deduplication.deduplicate(found.rows, lexicon, activity, votes, jaccard, asked)
+    result = deduplication.deduplicate(found.rows, lexicon, activity, votes, jaccard, asked, semantic, encoder)
     notes = {"snapshot": snapshot.model_dump(mode="json"), "median_activity": float(median(activity.values() or [0]))}
+    if groups:
+        write(result.membership, groups, notes)
     write(result.rows, kept, notes)
-    groups = len(set(result.rows["group_id"].to_pylist()))
+    count = len(set(result.rows["group_id"].to_pylist()))
+    dropped = {"exact": result.exact, "near": result.near, "semantic": result.semantic}
     return record(
         "deduplicate_feedback",
         run_id,
@@ -47,14 +62,13 @@ def deduplicate(feedback: str, kept: str, run_id: str, jaccard: float = 0.8) -> 
         RowCounts(
             rows_in=found.corrections,
             accepted=result.rows.num_rows,
-            duplicates=result.exact + result.near,
+            duplicates=sum(dropped.values()),
             quarantined=found.quarantined,
         ),
-        {"exact": result.exact, "near": result.near, "groups": groups, "not_candidates": found.not_candidates},
-        {
-            "exact": result.exact,
-            "near": result.near,
-            "groups": groups,
+        dropped | {"groups": count, "not_candidates": found.not_candidates},
+        dropped
+        | {
+            "groups": count,
             "duplicate_groups": result.groups,
             "lead_ins_removed": found.lead_ins,
             "interactions_without_correction": found.not_candidates,

@@ -1,0 +1,89 @@
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from flywheel.components.curation.stages.deduplicate_documents import deduplicate_documents
+
+LONG = " ".join(f"w{number}" for number in range(60))
+ROWS = [
+    {"id": 0, "at": 5, "text": LONG, "more": None},
+    {"id": 1, "at": 4, "text": "Another record", "more": "x"},
+    {"id": 2, "at": 3, "text": LONG.replace("w30", "other"), "more": "y"},
+    {"id": 3, "at": 9, "text": "another RECORD!", "more": None},
+    {"id": 4, "at": 1, "text": None, "more": "z"},
+]
+
+
+def lines(tmp_path, rows=ROWS):
+    path = tmp_path / "records"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def run(tmp_path, records, **settings):
+    kept, groups = str(tmp_path / "out" / "kept"), str(tmp_path / "out" / "groups")
+    record = deduplicate_documents(records, kept, groups, "run", **settings)
+    return record, pq.read_table(kept), pq.read_table(groups)
+
+
+def test_one_record_of_a_group_stays_and_every_record_has_its_group(tmp_path):
+    record, kept, groups = run(tmp_path, lines(tmp_path))
+    assert kept["id"].to_pylist() == [0, 1, 4]
+    assert kept.schema.names == ["id", "at", "text", "more", "group_id"]
+    assert groups["row"].to_pylist() == [0, 1, 2, 3, 4]
+    assert groups["duplicate_of"].to_pylist() == [0, 1, 0, 1, 4]
+    assert groups["kind"].to_pylist() == ["", "", "near", "exact", ""]
+    names = groups["group_id"].to_pylist()
+    assert names[0] == names[2] != names[1] == names[3]
+    assert kept["group_id"].to_pylist() == [names[0], names[1], names[4]]
+    assert (record.rows.rows_in, record.rows.accepted, record.rows.duplicates) == (5, 3, 2)
+
+
+def test_the_smallest_value_of_a_column_stays_and_names_do_not_depend_on_the_order(tmp_path):
+    _, kept, groups = run(tmp_path, lines(tmp_path), first_by="at")
+    assert kept["id"].to_pylist() == [1, 2, 4]
+    assert groups["duplicate_of"].to_pylist() == [2, 1, 2, 1, 4]
+    _, _, back = run(tmp_path, lines(tmp_path, ROWS[::-1]))
+    assert back["group_id"].to_pylist() == groups["group_id"].to_pylist()[::-1]
+
+
+def test_parquet_of_several_columns_and_twice_the_same_bytes(tmp_path):
+    path = tmp_path / "records.parquet"
+    pq.write_table(pa.Table.from_pylist(ROWS), path)
+    _, kept, groups = run(tmp_path, str(path), text="text, more")
+    first = (tmp_path / "out" / "kept").read_bytes()
+    assert groups["kind"].to_pylist() == ["", "", "near", "", ""]  # "more" tells 1 and 3 apart
+    run(tmp_path, str(path), text="text, more")
+    assert (tmp_path / "out" / "kept").read_bytes() == first
+    assert kept.num_rows == 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"text": "body"}, "no column body; its columns are id, at, text, more"),
+        ({"text": "at"}, "column at of .* is int64"),
+        ({"first_by": "when"}, "no column when"),
+        ({"jaccard": 0.0}, "Jaccard"),
+        ({"semantic": 2.0}, "cosine"),
+        ({"semantic": 0.9, "encoder": "nothing"}, "encoder 'nothing'"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(tmp_path, settings, message):
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, lines(tmp_path), **settings)
+
+
+def test_a_missing_file_and_one_of_another_kind_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        run(tmp_path, str(tmp_path / "nowhere"))
+    broken = tmp_path / "broken"
+    broken.write_text("no json")
+    with pytest.raises(ValueError, match=r"broken is neither Parquet nor JSON lines"):
+        run(tmp_path, str(broken))
+    again = tmp_path / "again"
+    again.write_text('{"text": "a", "group_id": "g"}\n')
+    with pytest.raises(ValueError, match="group_id already"):
+        run(tmp_path, str(again))
