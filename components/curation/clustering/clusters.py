@@ -1,170 +1,217 @@
-"""Clusters of feedback: what people ask about where answers fail, and where they succeed.
+"""Clusters of feedback: what people ask about where answers fail, and what the answers are about that they like.
 
-TF-IDF and SVD, k-means with the number of clusters by silhouette, names by c-TF-IDF (Grootendorst 2022, BERTopic,
-arXiv:2203.05794): the words that set a cluster apart from the others.
+Texts are encoded (`curation.encoders`), grouped (`partition`), named (`cluster_names`), and matched to the clusters of
+the run before, so that an id means the same topic in every run (`matching`, `roster`).
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from flywheel.components.curation.texts.lexicons import words as word_list
-from flywheel.components.curation.texts.normal_form import has_digit, normal_form, question_form
+from flywheel.components.curation.clustering import cluster_names, matching, partition, stability
+from flywheel.components.curation.clustering.points import Case, Points, embed, without_placeholders
+from flywheel.components.curation.clustering.roster import Member, Roster, probe_of
+from flywheel.components.curation.encoders import encoder as encoder_of
+from flywheel.components.curation.texts.normal_form import question_form
 
-Exchange = tuple[str, str]  # question, answer
-
-CHOICES = (2, 3, 4, 5, 6, 8, 10, 12)
-_SEED = 5
-_DIMENSIONS = 24
-_SAMPLE = 600  # texts that k is chosen on
-_LEAST = 8  # texts; fewer make one cluster
+EXAMPLES = 3
+OUTSIDE = "in no cluster"
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster of failures.
+    """A cluster of cases.
 
     Attributes:
-        id: "c01" is the largest.
+        id: Means the same topic in every run of the store; "c00" holds what is in no cluster.
         name: Its most telling words.
-        count: Failed interactions in it.
-        category: The most frequent error type.
+        count: Cases in it.
+        share: Share of all cases.
         examples: Up to three questions nearest to its centre.
-        error_types: Failures by error type.
-        successes: Up-voted interactions that belong here by their question.
+        change: "new", "kept", "back" (was gone for a while) or "split", against the run before.
+        origin: Id that it was split from, else "".
+        similarity: Cosine to the old cluster that it continues or was split from; None for a new one.
+        former_name: Its name in the run before, when that was another one; else "".
+        count_before: Cases in the run before; None for a new one.
+        share_before: Share in the run before; None for a new one.
+        stability: Jaccard similarity to itself over resamples of the users; None when there is one cluster.
     """
 
     id: str
     name: str
     count: int
-    category: str
+    share: float
     examples: list[str]
-    error_types: dict[str, int] = field(default_factory=dict)
-    successes: int = 0
+    change: str
+    origin: str = ""
+    similarity: float | None = None
+    former_name: str = ""
+    count_before: int | None = None
+    share_before: float | None = None
+    stability: float | None = None
 
 
 @dataclass(frozen=True)
 class Clustering:
-    """All clusters, the largest first, and the cluster index of each failure."""
+    """All clusters, the largest first, and the run's part in the history of the store.
+
+    Attributes:
+        clusters: Clusters.
+        of_case: Index in `clusters` of each case.
+        silhouette: Mean silhouette; None for one cluster.
+        tried: (k, silhouette) of every k that was tried.
+        stability: Of the clusters over resamples of the users; None for one cluster or one user.
+        merged: Old id -> id of the cluster that it was merged into.
+        gone: Ids of the run before without a successor.
+        note: What a reader must know of the history; "" for nothing.
+        roster: What the next run needs.
+        place: Index in `clusters` of other cases, -1 where none is near enough.
+    """
 
     clusters: list[Cluster]
-    of_failure: list[int]
+    of_case: list[int]
     silhouette: float | None
+    tried: tuple[tuple[int, float], ...]
+    stability: stability.Stability | None
+    merged: dict[str, str]
+    gone: list[str]
+    note: str
+    roster: Roster
+    place: Callable[[Sequence[Case]], list[int]]
 
 
-def cluster(failures: Sequence[Exchange], error_types: Sequence[str], successes: Sequence[Exchange] = ()) -> Clustering:
-    """Group failed interactions by what they are about.
+def cluster(
+    cases: Sequence[Case],
+    run_id: str = "",
+    encoder: str = "hashed",
+    method: str = "kmeans",
+    known: Roster | None = None,
+    prefix: str = "c",
+) -> Clustering:
+    """Group cases by what they are about.
 
     Args:
-        failures: Questions with the answers that failed; the answer's words tell wordings of one topic together.
-        error_types: Error type of each: factual, tone, clarity, or uncorrected.
-        successes: Questions with the answers that were up-voted.
+        cases: Questions with their answers.
+        run_id: Run, for the roster.
+        encoder: Name of an encoder.
+        method: "kmeans" or "hdbscan".
+        known: Roster of the run before.
+        prefix: Of new ids.
 
     Returns:
-        The clustering; it does not depend on the order of the exchanges.
+        The clustering: the same for every order of the cases, on one machine the same bytes each time.
+
+    Raises:
+        ValueError: No such encoder or method.
+        ModuleNotFoundError: The encoder's extra is not installed.
     """
-    if not failures:
-        return Clustering([], [], None)
-    texts = [_text(exchange) for exchange in failures]
-    labels, silhouette, placed, closeness = _fit(texts, [_text(exchange) for exchange in successes])
-    names = _names(texts, labels)
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):  # sums of several threads come in any order; at this size one is also faster
+        return _cluster(cases, run_id, encoder, method, known, prefix)
+
+
+def _cluster(
+    cases: Sequence[Case], run_id: str, encoder: str, method: str, known: Roster | None, prefix: str
+) -> Clustering:
+    machine = encoder_of(encoder)
+    comparable = known is not None and known.speaks(machine)
+    note = ""
+    if known and not comparable:
+        note = (
+            f"the run before ({known.run_id}) encoded with {known.encoder}, this one with {encoder} or another version "
+            "of it: their centroids cannot be compared, so every cluster has a new id"
+        )
+    points = embed(cases, machine)
+    live = [member.centroid for member in known.live()] if known and comparable else []
+    found = partition.partition(points, method, np.stack(live) if live else None)
+    labels = found.labels[points.rows]
+    numbers = sorted(set(labels[labels >= 0].tolist()))
     sizes = Counter(labels.tolist())
-    order = sorted(sizes, key=lambda label: (-sizes[label], names[label]))
-    rank = {label: position for position, label in enumerate(order)}
-    up_voted = Counter(placed)
+    vocabulary = cluster_names.weigh(cases, labels.tolist())
+    order = sorted(numbers, key=lambda label: (-sizes[label], vocabulary.top[label]))
+    centroids = _centroids(points, found.labels, numbers)
+    matched = matching.match(centroids, [numbers.index(label) for label in order], known, prefix, comparable)
+    names = cluster_names.name(vocabulary, order, {numbers[row]: text for row, text in matched.former.items()})
+    steady = stability.measure(points, found, [case.user for case in cases]) if cases else None
+    before = {member.id: member for member in known.members} if known and comparable else {}
     made = []
-    for position, label in enumerate(order):
-        inside = np.flatnonzero(labels == label).tolist()
-        kinds = Counter(error_types[i] for i in inside)
-        nearest = sorted(inside, key=lambda i: (-round(float(closeness[i]), 6), failures[i]))
+    for label in order:
+        row = numbers.index(label)
+        old = before.get(matched.ids[row])
         made.append(
             Cluster(
-                id=f"c{position + 1:02d}",
+                id=matched.ids[row],
                 name=names[label],
-                count=len(inside),
-                category=min(kinds, key=lambda kind: (-kinds[kind], kind)),
-                examples=list(dict.fromkeys(failures[i][0] for i in nearest))[:3],
-                error_types=dict(sorted(kinds.items())),
-                successes=up_voted[label],
+                count=sizes[label],
+                share=round(sizes[label] / len(cases), 6),
+                examples=_examples(cases, points, found, labels, label),
+                change=matched.change[row],
+                origin=matched.origin[row],
+                similarity=matched.similarity[row],
+                former_name=old.name if old and old.name != names[label] else "",
+                count_before=old.count if old else None,
+                share_before=old.share if old else None,
+                stability=steady.groups[label] if steady else None,
             )
         )
-    return Clustering(made, [rank[label] for label in labels.tolist()], silhouette)
+    position = {label: index for index, label in enumerate(order)}
+    if sizes[partition.OUTLIER]:
+        position[partition.OUTLIER] = len(made)
+        left = sizes[partition.OUTLIER]
+        examples = _examples(cases, points, found, labels, partition.OUTLIER)
+        made.append(Cluster(f"{prefix}00", OUTSIDE, left, round(left / len(cases), 6), examples, "kept"))
+    members = [
+        Member(one.id, one.name, centroids[numbers.index(label)], 0, one.count, one.share)
+        for label, one in zip(order, made, strict=False)
+    ]
+    if known and comparable:
+        lives_on = {*matched.ids, *matched.origin, *matched.merged}
+        members += known.aged({member.id for member in known.members} - lives_on)
 
+    def place(others: Sequence[Case]) -> list[int]:
+        there = embed(others, machine)
+        nearest = found.place(points.read(there.texts))[there.rows] if len(others) else np.zeros(0, np.int64)
+        return [position.get(label, -1) if label >= 0 else -1 for label in nearest.tolist()]
 
-def _text(exchange: Exchange) -> str:
-    return f"{question_form(exchange[0])} {normal_form(exchange[1])}"
-
-
-def _fit(texts: list[str], successes: Sequence[str]) -> tuple[np.ndarray, float | None, list[int], np.ndarray]:
-    """Labels, silhouette, labels of the successes, closeness of each text to its centre."""
-    from sklearn.cluster import KMeans
-    from sklearn.decomposition import TruncatedSVD
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.metrics import silhouette_score
-
-    distinct = sorted(set(texts))
-    one = np.zeros(len(texts), dtype=np.int64)
-    alone = one, None, [0] * len(successes), np.ones(len(texts))
-    if len(distinct) < _LEAST:
-        return alone
-    vectorizer = TfidfVectorizer(
-        tokenizer=_topic_words, token_pattern=None, lowercase=False, sublinear_tf=True, min_df=2
+    return Clustering(
+        clusters=made,
+        of_case=[position[label] for label in labels.tolist()],
+        silhouette=found.silhouette,
+        tried=found.tried,
+        stability=steady,
+        merged=matched.merged,
+        gone=matched.gone,
+        note=note,
+        roster=Roster(run_id, machine.name, probe_of(machine), points.mean, tuple(members), matched.given),
+        place=place,
     )
-    try:
-        weights = vectorizer.fit_transform(distinct)
-    except ValueError:  # no word occurs twice: nothing to group by
-        return alone
-    size = min(_DIMENSIONS, weights.shape[1] - 1, len(distinct) - 1)
-    if size < 2:
-        return alone
-    reducer = TruncatedSVD(size, random_state=_SEED).fit(weights)
-
-    def embed(matrix: Any) -> np.ndarray:
-        points = reducer.transform(matrix)
-        return np.asarray(points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-9))
-
-    points = embed(weights)
-    sample = points[np.random.default_rng(_SEED).permutation(len(points))[:_SAMPLE]]
-    spots = len(np.unique(sample.round(6), axis=0))
-    best: tuple[float, int] | None = None
-    for k in CHOICES:
-        if k > spots // 2:
-            break
-        labels = KMeans(k, n_init=2, random_state=_SEED).fit_predict(sample)
-        if len(set(labels.tolist())) > 1:
-            score = float(silhouette_score(sample, labels))
-            best = max(best or (-1.0, 0), (round(score, 6), k), key=lambda item: (item[0], -item[1]))
-    if best is None:
-        return alone
-    model = KMeans(best[1], n_init=4, random_state=_SEED).fit(points)
-    position = {text: i for i, text in enumerate(distinct)}
-    rows = np.array([position[text] for text in texts])
-    closeness = -np.linalg.norm(points - model.cluster_centers_[model.labels_], axis=1)
-    placed = model.predict(embed(vectorizer.transform(successes))) if successes else []
-    return model.labels_[rows].astype(np.int64), best[0], [int(label) for label in placed], closeness[rows]
 
 
-def _topic_words(text: str) -> list[str]:
-    """Content words without numbers; a crude stem makes "prices" and "price" one word."""
-    stop = word_list("stop")
-    words = [word for word in text.split() if word not in stop and not has_digit(word) and len(word) > 1]
-    return [word[:-1] if len(word) > 4 and word.endswith("s") and not word.endswith("ss") else word for word in words]
+def _centroids(points: Points, labels: np.ndarray, numbers: Sequence[int]) -> np.ndarray:
+    """Mean vector of each group over the sample, shape (groups, dimensions)."""
+    inside = labels[points.sample]
+    means = [points.vectors[inside == number].mean(axis=0) for number in numbers if (inside == number).any()]
+    return np.stack(means) if means else np.zeros((0, points.encoder.dimensions))
 
 
-def _names(texts: list[str], labels: np.ndarray) -> dict[int, str]:
-    """Three words each, by c-TF-IDF: frequency in the cluster times log(1 + words per cluster / frequency overall)."""
-    bags: dict[int, Counter[str]] = {label: Counter() for label in sorted(set(labels.tolist()))}
-    for text, label in zip(texts, labels.tolist(), strict=True):
-        bags[label].update(set(_topic_words(text)))
-    overall: Counter[str] = sum(bags.values(), Counter())
-    mean = sum(overall.values()) / max(1, len(bags))
-    names: dict[int, str] = {}
-    for label, bag in bags.items():
-        weight = {word: n / bag.total() * np.log1p(mean / overall[word]) for word, n in bag.items()}
-        top = sorted(weight, key=lambda word: (-round(float(weight[word]), 9), word))[:3]
-        name = ", ".join(top) or "other"
-        names[label] = name if name not in names.values() else f"{name} ({label + 1})"
-    return names
+def _examples(
+    cases: Sequence[Case], points: Points, found: partition.Partition, labels: np.ndarray, label: int
+) -> list[str]:
+    """The questions nearest to the centre, each asked once, those without personal data first."""
+    place = {int(text): row for row, text in enumerate(points.sample)}
+    near: dict[str, tuple[bool, float, str]] = {}
+    for number in np.flatnonzero(labels == label).tolist():
+        row = place.get(int(points.rows[number]))
+        if row is None:
+            continue
+        far = 0.0
+        if label >= 0 and len(found.centres):
+            far = round(float(np.linalg.norm(points.fitted[row] - found.centres[label])), 6)
+        question = cases[number].question
+        form = question_form(question)
+        rank = (without_placeholders(question) != " ".join(question.split()), far, question)
+        near[form] = min(near.get(form, rank), rank)
+    return [question for *_, question in sorted(near.values())[:EXAMPLES]]

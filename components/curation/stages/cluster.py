@@ -1,7 +1,5 @@
-"""Cluster the failures and append the candidates to the store."""
+"""Cluster failures and successes, and append the candidates to the store."""
 
-from collections import Counter
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,41 +11,71 @@ from flywheel.components.contracts.tables import CandidateSnapshot, FeedbackSnap
 from flywheel.components.curation.stages.files import read
 from flywheel.components.curation.stages.records import record
 from flywheel.components.curation.stages.votes import rated_interactions
-from flywheel.components.store import delta_table
+from flywheel.components.store import delta_table, observed
 from flywheel.components.store.tables import SCHEMAS, row_id
 
+THIN_BELOW = 20
 
-def cluster(routed: str, candidates: str, store: str, run_id: str) -> StepRecord:
-    """Cluster the failures, name the clusters, and append the candidates to the store.
+
+def cluster(
+    routed: str,
+    candidates: str,
+    store: str,
+    run_id: str,
+    encoder: str = "hashed",
+    method: str = "kmeans",
+    thin_below: int = THIN_BELOW,
+) -> StepRecord:
+    """Cluster failures and successes, name the clusters, and append the candidates to the store.
 
     Args:
         routed: Parquet file of `route`.
         candidates: Path of the candidate snapshot to write.
-        store: URI of the feedback store.
+        store: URI of the feedback store; the records of earlier runs in it name the clusters that have ids.
         run_id: Run.
+        encoder: Name of a text encoder: "hashed" or "minilm".
+        method: "kmeans" or "hdbscan".
+        thin_below: A cluster with fewer accepted corrections is marked as thin.
 
     Raises:
-        ValueError: The file is not one of `route`, or the store cannot be written.
+        ValueError: The file is not one of `route`, a parameter is not valid, or the store cannot be written.
+        ModuleNotFoundError: The encoder's extra is not installed.
     """
-    from flywheel.components.curation.clustering import clusters
+    from flywheel.components.curation.clustering import clusters, roster, summary
+    from flywheel.components.curation.clustering.points import Case
 
+    if thin_below < 0:
+        raise ValueError(f"thin_below must be 0 or more, got {thin_below}")
     started = datetime.now(UTC)
     table, notes = read(routed)
     rows = sorted(table.to_pylist(), key=lambda row: row["candidate_id"])
     snapshot = FeedbackSnapshot.model_validate(notes["snapshot"])
-    corrected = {row["interaction_id"] for row in rows}
     rated = rated_interactions(snapshot)
     failed = [row for row in rows if row["route"] != "discard"]
+    corrected = {row["interaction_id"] for row in rows}
     uncorrected = [row for row in rated if row["down"] > row["up"] and row["interaction_id"] not in corrected]
-    failures = failed + uncorrected
-    error_types = [row.get("category", "uncorrected") for row in failures]
-    liked = [row for row in rated if row["up"] > row["down"]]
-    result = clusters.cluster(
-        [(row["prompt"], row["response"]) for row in failures],
-        error_types,
-        [(row["prompt"], row["response"]) for row in liked],
-    )
-    place = {row["candidate_id"]: result.clusters[index] for row, index in zip(failed, result.of_failure, strict=False)}
+    failures = [
+        summary.Failure(
+            Case(row["prompt"], row["response"], row["subject"], row["timestamp"]),
+            row.get("category", "uncorrected"),
+            row.get("route") == "accept",
+            tuple(zip(*_met(row), strict=True)),
+        )
+        for row in failed + uncorrected
+    ]
+    liked = [
+        Case(row["prompt"], row["response"], row["subject"], row["timestamp"])
+        for row in rated
+        if row["up"] > row["down"]
+    ]
+    known = roster.previous(store, run_id)
+    how = (run_id, encoder, method)
+    found = clusters.cluster([failure.case for failure in failures], *how, known.get("failures"), "c")
+    pleased = clusters.cluster(liked, *how, known.get("liked"), "s")
+    everyone = observed.read(snapshot.interactions, ["subject", "timestamp"])
+    times = list(zip(everyone["subject"].to_pylist(), everyone["timestamp"].to_pylist(), strict=True))
+    details = summary.describe(found, failures, pleased, liked, times, thin_below)
+    place = {row["candidate_id"]: found.clusters[index] for row, index in zip(failed, found.of_case, strict=False)}
     for row in rows:
         home = place.get(row["candidate_id"])
         row |= {"run_id": run_id, "cluster_id": home.id if home else "", "cluster_name": home.name if home else ""}
@@ -59,19 +87,37 @@ def cluster(routed: str, candidates: str, store: str, run_id: str) -> StepRecord
         run_id,
         started,
         RowCounts(rows_in=accepted, accepted=accepted),
-        {
-            "clusters": len(result.clusters),
-            "rows_written": written.inserted,
-            "failures": len(failures),
-            "successes": len(liked),
-        },
-        {
-            "clusters": [asdict(found) for found in result.clusters],
-            "error_types": dict(sorted(Counter(error_types).items())),
-            "silhouette": result.silhouette,
-            "successes": len(liked),
-        },
+        _metrics(details) | {"rows_written": written.inserted},
+        details | {"encoder": encoder, "method": method, "previous_run": _run_of(known)},
     )
+
+
+def _met(row: dict[str, Any]) -> tuple[list[str], list[datetime]]:
+    """Who met with a failure, and when: everyone who gave the correction, or the one who was not pleased."""
+    return row.get("supporters") or [row["subject"]], row.get("supported_at") or [row["timestamp"]]
+
+
+def _run_of(known: dict[str, Any]) -> str:
+    return next((one.run_id for one in known.values()), "")
+
+
+def _metrics(details: dict[str, Any]) -> dict[str, float]:
+    found = details["clusters"]
+    changes = [one["change"] for one in found]
+    calls = [one["trend"]["call"] for one in found]
+    steady = {"stability_ari": details["stability"]["ari"]} if details["stability"] else {}
+    return {
+        "clusters": len(found),
+        "liked_clusters": len(details["liked_clusters"]),
+        "failures": details["failures"],
+        "successes": details["successes"],
+        "clusters_kept": changes.count("kept"),
+        "clusters_new": changes.count("new"),
+        "clusters_gone": len(details["gone"]),
+        "clusters_growing": calls.count("growing"),
+        "clusters_thin": sum(one["thin"] for one in found),
+        **steady,
+    }
 
 
 def _append_candidates(store: str, run_id: str, rows: list[dict[str, Any]]) -> delta_table.Appended:

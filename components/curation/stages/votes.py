@@ -1,6 +1,5 @@
 """Ratings of a feedback snapshot, and the words that name things in it."""
 
-from collections import Counter
 from typing import Any
 
 import pyarrow as pa
@@ -22,23 +21,31 @@ def votes_of(store: str, run_id: str) -> FeedbackSnapshot:
 
 
 def rated_interactions(snapshot: FeedbackSnapshot) -> list[dict[str, Any]]:
-    """Interactions with ratings, by id: prompt, messages, response, and distinct users up and down."""
-    rating = observed.read(
-        snapshot.feedback, ["interaction_id", "subject", "timestamp", "value"], where=pc.field("kind") == "rating"
-    )
-    latest: dict[tuple[str, str], float] = {}
-    for row in rating.sort_by("timestamp").to_pylist():
-        latest[row["interaction_id"], row["subject"]] = row["value"] or 0.0
-    up = Counter(interaction for (interaction, _), value in latest.items() if value > 0)
-    down = Counter(interaction for (interaction, _), value in latest.items() if value < 0)
-    columns = ["interaction_id", "prompt", "messages", "response", "consent"]
+    """Interactions with ratings, by id: subject, timestamp, prompt, messages, response and who rated.
+
+    A user's last rating of an interaction counts. `up` and `down` are numbers of distinct users, `up_by` and `down_by`
+    the users, `rating_ids` the feedback rows.
+    """
+    columns = ["feedback_id", "interaction_id", "subject", "timestamp", "value"]
+    rating = observed.read(snapshot.feedback, columns, where=pc.field("kind") == "rating")
+    latest: dict[tuple[str, str], tuple[float, str]] = {}
+    for row in rating.sort_by([("timestamp", "ascending"), ("feedback_id", "ascending")]).to_pylist():
+        latest[row["interaction_id"], row["subject"]] = row["value"] or 0.0, row["feedback_id"]
+    rated: dict[str, dict[str, list[str]]] = {}
+    for (interaction, subject), (value, feedback) in latest.items():
+        if value:
+            by = rated.setdefault(interaction, {"up_by": [], "down_by": [], "rating_ids": []})
+            by["up_by" if value > 0 else "down_by"].append(subject)
+            by["rating_ids"].append(feedback)
+    columns = ["interaction_id", "subject", "timestamp", "prompt", "messages", "response", "consent"]
     known = observed.read(snapshot.interactions, columns)
-    rows = known.filter(pc.is_in(known["interaction_id"], pa.array(sorted(up.keys() | down.keys()), pa.string())))
-    return [
-        row | {"up": up[row["interaction_id"]], "down": down[row["interaction_id"]]}
-        for row in rows.to_pylist()
-        if row["consent"]
-    ]
+    rows = known.filter(pc.is_in(known["interaction_id"], pa.array(sorted(rated), pa.string())))
+    found = []
+    for row in rows.to_pylist():
+        if row["consent"]:
+            by = {name: sorted(values) for name, values in rated[row["interaction_id"]].items()}
+            found.append(row | by | {"up": len(by["up_by"]), "down": len(by["down_by"])})
+    return found
 
 
 def lexicon_of(interactions: pa.Table, more: list[str]) -> frozenset[str]:
