@@ -6,6 +6,9 @@ import hashlib
 import os
 import secrets
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from flywheel.components.intake.errors import IntakeError
@@ -35,6 +38,19 @@ class Pseudonymizer:
         return hashlib.blake2b(data, digest_size=16, key=self._key, person=purpose.encode()).hexdigest()
 
 
+_thrown_away: ContextVar[Pseudonymizer | None] = ContextVar("thrown_away", default=None)
+
+
+@contextmanager
+def throw_away_key(seed: str) -> Iterator[None]:
+    """Let `for_store` give a key that is no secret: for stores that are deleted right away."""
+    token = _thrown_away.set(Pseudonymizer(hashlib.blake2b(seed.encode()).digest()))
+    try:
+        yield
+    finally:
+        _thrown_away.reset(token)
+
+
 def for_store(store: str) -> Pseudonymizer:
     """Open the key for a store: FLYWHEEL_PSEUDONYM_KEY, or a random key file beside a local store.
 
@@ -44,6 +60,9 @@ def for_store(store: str) -> Pseudonymizer:
     Raises:
         IntakeError: The variable or the file holds no usable key, or the store is remote and there is no variable.
     """
+    given = _thrown_away.get()
+    if given is not None:
+        return given
     text = os.environ.get(KEY_VARIABLE, "").strip()
     if text:
         return Pseudonymizer(parse_key(text, KEY_VARIABLE))

@@ -11,7 +11,9 @@ from flywheel.scripts.command import (
     gauntlet,
     labels,
     preflight,
+    privacy,
     registry,
+    review,
     run,
     service,
     serving,
@@ -40,6 +42,8 @@ app.add_typer(registry.app, name="registry")
 app.add_typer(verdict.app, name="verdict")
 app.add_typer(gauntlet.app, name="gauntlet")
 app.add_typer(labels.app, name="labels")
+app.add_typer(privacy.app, name="privacy")
+app.add_typer(review.app, name="review")
 
 
 @app.callback()

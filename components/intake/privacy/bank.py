@@ -12,7 +12,9 @@ _CARD_LABEL = Pattern(
     r"(?:card|karte|kreditkarte|carte|tarjeta|carta|cart[ãa]o)(?: (?:number|no\.?|nr\.?|num[ée]ro|n[úu]mero|nummer))?"
     r"(?: (?:is|ist|est|es))?\s*[:#]?\s*(\d(?:[ \-.]?\d){12,18})"
 )
-_IBAN_START = Pattern(rf"(?:{'|'.join(sorted(IBAN_LENGTHS))})[ \-]?\d[ ]?\d[ \-.]?[a-z0-9]")
+_IBAN_START = Pattern(
+    rf"\b(?:(?:{'|'.join(sorted(IBAN_LENGTHS))})[ \-]?\d[ ]?\d[ \-.]?[a-z0-9]|[a-z]{{2}}\d{{2}}[a-z0-9]{{4}}\d)"
+)
 _IBAN_LABEL = Pattern(
     r"\biban(?:\s+(?:is|ist|est|es|number|nummer|no\.?))*\s*[:#]?\s*([a-z]{2}\d{2}(?:[ \-]?[a-z0-9]{2,4}){2,8})"
 )

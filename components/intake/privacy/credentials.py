@@ -13,15 +13,15 @@ _VENDORS = (
     r"|hf_[A-Za-z0-9]{20}|api_org_[A-Za-z0-9]{20}|gsk_[A-Za-z0-9]{20}|r8_[A-Za-z0-9]{20}|pplx-[A-Za-z0-9]{20}"
     r"|xai-[A-Za-z0-9]{20}|tvly-[A-Za-z0-9\-]{16}|nvapi-[A-Za-z0-9_\-]{20}|lsv2_[a-z]{2}_[a-f0-9]{20}"
     r"|(?:AKIA|ASIA|AROA|AIDA|ABIA|ACCA)[0-9A-Z]{16}|LTAI[A-Za-z0-9]{12}|AKID[A-Za-z0-9]{13}"
-    r"|AIza[0-9A-Za-z_\-]{30}|ya29\.[0-9A-Za-z_\-]{20}|GOCSPX-[A-Za-z0-9_\-]{20}|1//0[A-Za-z0-9_\-]{30}"
-    r"|xox[abeoprs]-[A-Za-z0-9\-]{10}|xapp-\d-[A-Za-z0-9\-]{10}|EAA[A-Za-z0-9]{40}|sq0[a-z]{3}-[A-Za-z0-9_\-]{20}"
-    r"|npm_[A-Za-z0-9]{30}|pypi-[A-Za-z0-9_\-]{30}|rubygems_[a-f0-9]{30}|dckr_(?:pat|oat)_[A-Za-z0-9_\-]{20}"
-    r"|do[opr]_v1_[a-f0-9]{40}|SG\.[A-Za-z0-9_\-]{16}|key-[a-f0-9]{32}|(?:SK|AC)[a-f0-9]{32}|re_[A-Za-z0-9]{8}_[A-Za-z0-9]{16}"
+    r"|AIza[0-9A-Za-z_\-]{20}|ya29\.[0-9A-Za-z_\-]{20}|GOCSPX-[A-Za-z0-9_\-]{20}|1//0[A-Za-z0-9_\-]{20}"
+    r"|xox[abeoprs]-[A-Za-z0-9\-]{10}|xapp-\d-[A-Za-z0-9\-]{10}|EAA[A-Za-z0-9]{20}|sq0[a-z]{3}-[A-Za-z0-9_\-]{20}"
+    r"|npm_[A-Za-z0-9]{20}|pypi-[A-Za-z0-9_\-]{20}|rubygems_[a-f0-9]{20}|dckr_(?:pat|oat)_[A-Za-z0-9_\-]{20}"
+    r"|do[opr]_v1_[a-f0-9]{20}|SG\.[A-Za-z0-9_\-]{16}|key-[a-f0-9]{32}|(?:SK|AC)[a-f0-9]{32}|re_[A-Za-z0-9]{8}_[A-Za-z0-9]{16}"
     r"|shp(?:at|ca|pa|ss|tka)_[a-fA-F0-9]{20}|dapi[a-f0-9]{32}|hv[sbr]\.[A-Za-z0-9_\-]{20}|gl(?:sa|c)_[A-Za-z0-9+/=_]{20}"
     r"|(?:lin_api|ntn|secret|figd|sbp|pul|tfp|PMAK|NRAK|NRJS|NRII|dp\.pt|dp\.st|fo1|fm2|phc|phx|sntrys|sntryu)[_\-.][A-Za-z0-9_\-]{20}"
     r"|ATATT3[A-Za-z0-9_\-=]{20}|ATBB[A-Za-z0-9]{20}|AGE-SECRET-KEY-1[A-Z0-9]{20}|AKCp[A-Za-z0-9]{10}|ops_eyJ[A-Za-z0-9]{20}"
-    r"|\d{8,10}:AA[A-Za-z0-9_\-]{33}|[MNO][A-Za-z\d_\-]{23,25}\.[A-Za-z\d_\-]{6}\.[A-Za-z\d_\-]{27}"  # Telegram, Discord
-    r"|eyJ[A-Za-z0-9_\-]{8,1000}\.[A-Za-z0-9_\-]{8}"
+    r"|\d{8,10}:AA[A-Za-z0-9_\-]{30}|[MNO][A-Za-z\d_\-]{23,25}\.[A-Za-z\d_\-]{6}\.[A-Za-z\d_\-]{24}"  # Telegram, Discord
+    r"|eyJ[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]{8}"
 )
 _KEYS = Pattern(r"(\b(?:" + _VENDORS + r")[A-Za-z0-9+/=._~\-]*)", ignore_case=False)
 _HOOKS = (
@@ -72,7 +72,7 @@ _UUID = short(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 BLOCK_TRIGGER = b"-----BEGIN"
 TRIGGER = (
-    r"(?-i:" + _VENDORS + r")|" + _HOOKS + r"|://[^\s/]{0,200}@|[?&;#][a-z0-9_.\-\[\]]{1,40}="
+    r"(?-i:" + _VENDORS + r")|" + _HOOKS + r"|://[^\s/@]*@|[?&;#][a-z0-9_.\-\[\]]{1,40}="
     r"|\b(?:bearer|basic|token|ssws|digest)\s+[a-z0-9._~+/=\-]{16}|" + _SECRET_WORD + _IS + r"[a-z0-9._~+/=\-]{8}"
     r"|"
     + _CODE_WORD

@@ -2,10 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from random import Random
+from typing import Any
 
 from flywheel.components.intake.privacy_audit.canary import Canary
 from flywheel.components.intake.privacy_audit.sentences import sentence
 
+_PROVIDERS = [
+    f"faker.providers.{name}"
+    for name in ("address", "bank", "company", "credit_card", "date_time", "internet", "lorem", "misc", "passport", "person",
+                 "phone_number", "python", "ssn")
+]  # fmt: skip
+_SAME_EVERYWHERE = ("card", "ipv4", "ipv6", "mac")
 _MONTH_FIRST = ("en_US", "en_CA")
 
 
@@ -21,10 +28,10 @@ class FakerCanaries:
         from faker import Faker
 
         self._random = Random(f"faker canaries {seed}")
-        self._fakers = {locale: Faker(locale) for locale in locales}
+        self._fakers = {locale: Faker(locale, providers=_PROVIDERS) for locale in locales}
         for number, faker in enumerate(self._fakers.values()):
             faker.seed_instance(seed * 1000 + number)
-        self._makers: dict[str, Callable[[object, str], str]] = {
+        self._makers: dict[str, Callable[[Any, str], str]] = {
             "email": self._email,
             "phone_international": self._telephone,
             "phone_national": self._telephone,
@@ -50,6 +57,8 @@ class FakerCanaries:
         """Yield canaries of a type, the locales in turn."""
         locales = list(self._fakers)
         self._random.shuffle(locales)
+        if kind in _SAME_EVERYWHERE:
+            locales = locales[:1]
         tries = 0
         while count > 0:
             locale = locales[tries % len(locales)]
@@ -61,24 +70,27 @@ class FakerCanaries:
             if kind.startswith("phone") and international != (kind == "phone_international"):
                 continue
             count -= 1
-            text = sentence(kind, value, locale[:2], self._random)
+            text = sentence(kind, value, self._language(kind, locale), self._random)
             words = tuple(word for word in value.split() if len(word) > 2) if kind.startswith("name") else ()
-            yield Canary(kind, value, text, locale, words)
+            yield Canary(kind, value, text, "" if kind in _SAME_EVERYWHERE else locale, words)
 
-    def _email(self, faker, locale: str) -> str:  # type: ignore[no-untyped-def]
+    def _language(self, kind: str, locale: str) -> str:
+        return (self._random.choice(list(self._fakers)) if kind in _SAME_EVERYWHERE else locale)[:2]
+
+    def _email(self, faker: Any, locale: str) -> str:
         return self._random.choice((faker.email, faker.company_email, faker.ascii_safe_email))()
 
-    def _telephone(self, faker, locale: str) -> str:  # type: ignore[no-untyped-def]
+    def _telephone(self, faker: Any, locale: str) -> str:
         return faker.phone_number()
 
-    def _card(self, faker, locale: str) -> str:  # type: ignore[no-untyped-def]
+    def _card(self, faker: Any, locale: str) -> str:
         number = faker.credit_card_number()
         style = self._random.choice(("plain", "groups", "dashes"))
         if style == "plain" or len(number) != 16:
             return number
         return (" " if style == "groups" else "-").join(number[at : at + 4] for at in range(0, 16, 4))
 
-    def _birth_date(self, faker, locale: str) -> str:  # type: ignore[no-untyped-def]
+    def _birth_date(self, faker: Any, locale: str) -> str:
         day = faker.date_of_birth(minimum_age=18, maximum_age=90)
         numeric = "%m/%d/%Y" if locale in _MONTH_FIRST else "%d/%m/%Y" if locale.startswith("en") else "%d.%m.%Y"
         forms = ["%Y-%m-%d", numeric]

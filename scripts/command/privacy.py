@@ -1,0 +1,39 @@
+"""`flywheel privacy audit` and `flywheel privacy rotate-key`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="What scrubbing misses, and the key of the pseudonyms.", no_args_is_help=True)
+
+
+@app.callback()
+def privacy() -> None:
+    """What scrubbing misses, and the key of the pseudonyms."""
+
+
+@app.command("audit")
+def audit(
+    logs: Annotated[str, typer.Option(help="What intake gets: file, folder, glob or object-store URI; only read")],
+    log_format: Annotated[str, typer.Option(help="As intake's")] = "auto",
+    canaries: Annotated[int, typer.Option(min=1, help="Canaries of each type")] = 200,
+    rows: Annotated[int, typer.Option(min=1, help="Most rows of the logs to put them in")] = 400,
+    least: Annotated[str, typer.Option(help="Thresholds that differ, as card=0.9,street_address=0")] = "",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same audit")] = 7,
+    output: Annotated[Path | None, typer.Option(help="Also write the audit as JSON")] = None,
+) -> None:
+    """Put made-up personal data into a sample of the logs, run the real intake, search what it stored; exit 1 on leaks."""
+    from flywheel.components.intake.privacy_audit import gate, report
+    from flywheel.components.intake.privacy_audit.audit import audit as core
+
+    thresholds = gate.parse_least(least)
+    result = core(logs, log_format, seed=seed, canaries=canaries, rows=rows)
+    typer.echo(report.markdown(result, thresholds))
+    if output is not None:
+        output.write_text(json.dumps(report.document(result, thresholds), indent=2), encoding="utf-8")
+    stopped = gate.failing(result, thresholds)
+    if stopped:
+        typer.echo("leaks: " + "; ".join(stopped.values()), err=True)
+        raise typer.Exit(1)
