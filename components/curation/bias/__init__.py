@@ -1,0 +1,1 @@
+"""Who is represented in the data, and whose corrections the router accepts."""
