@@ -180,29 +180,36 @@ def cluster_feedback(
 def mine_preferences(
     candidates: dsl.Input[dsl.Dataset],
     pairs: dsl.Output[dsl.Dataset],
+    rated: dsl.Output[dsl.Dataset],
     metrics: dsl.Output[dsl.Metrics],
     store: str,
     run_id: str,
+    max_share_per_subject: float = 0.02,
 ) -> int:
-    """Mine preference pairs: corrections over originals, up-voted over down-voted answers.
+    """Mine preference pairs: corrections over originals, liked over disliked, concise over verbose when equally right.
 
     Args:
         candidates: Candidate snapshot (`flywheel.candidates/v1`).
-        pairs: Parquet: prompt (messages), chosen, rejected, evidence, candidate_id, group_id, weight.
-        metrics: Pairs by evidence.
+        pairs: Parquet: pair_id, prompt (messages), chosen, rejected, evidence, because, evidence_ids, support,
+            candidate_id, group_id, weight.
+        rated: Parquet of liked and disliked answers alone: answer_id, prompt, completion, label, evidence_ids, support,
+            group_id, weight.
+        metrics: Pairs by evidence, rated answers by label.
         store: URI of the feedback store; the step records itself there.
         run_id: Run that this step belongs to.
+        max_share_per_subject: Greatest share of the pairs that one subject alone may stand behind, in (0, 1].
 
     Returns:
         Pairs.
 
     Raises:
-        ValueError: The snapshot or the store cannot be read.
+        ValueError: The snapshot or the store cannot be read, or the share is out of range.
     """
     from flywheel.components.curation.stages.mine_preferences import mine_preferences
     from flywheel.components.store import lineage
 
-    record = mine_preferences(candidates.path, pairs.path, store, run_id)
+    share = float(max_share_per_subject)
+    record = mine_preferences(candidates.path, pairs.path, rated.path, store, run_id, share)
     lineage.record_step(store, record)
     for name, value in record.metrics.items():
         metrics.log_metric(name, value)

@@ -18,13 +18,13 @@ STEPS = ("deduplicate_feedback", "classify_corrections", "route_candidates", "cl
 
 def run(store: str, feedback: str, folder: Path, run_id: str = "r1"):
     """All five stages; returns their records."""
-    kept, classified, routed, candidates, pairs = (str(folder / name) for name in "kcrap")
+    kept, classified, routed, candidates, pairs, rated = (str(folder / name) for name in "kcrapv")
     records = [deduplicate(feedback, kept, run_id)]
     lineage.record_step(store, records[0])
     records.append(classify(kept, classified, run_id))
     records.append(route(classified, routed, run_id))
     records.append(cluster(routed, candidates, store, run_id))
-    records.append(mine_preferences(candidates, pairs, store, run_id))
+    records.append(mine_preferences(candidates, pairs, rated, store, run_id))
     assert tuple(record.step for record in records) == STEPS
     return records
 

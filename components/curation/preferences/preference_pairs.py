@@ -1,46 +1,51 @@
 """Mine preference pairs: which of two answers to one question people prefer, with the evidence.
 
 * correction: the accepted correction is preferred to the answer that it corrects; the weight is its confidence.
-* votes: of two answers to the same question (same words, same conversation before it) the up-voted one is preferred to
-  the down-voted one; the weight is the share of the voters who agree, with one vote of doubt on either side.
+* votes: of two answers to near-equal questions the up-voted one is preferred to the down-voted one.
+* concise: of two answers that are equally right, by evidence, the clearly shorter one that is liked.
 
-A vote pair is dropped when it would teach what a correction unteaches, or when its question lies between two groups of
-the split, where it would leak.
+A pair is left out when it contradicts stronger or equal evidence, would teach what a correction unteaches, lies between
+two near-duplicate groups (it would leak across a split), comes twice, or is beyond one subject's share. Every pair that
+was considered is accounted for.
 """
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from flywheel.components.curation.corrections import context_of
 from flywheel.components.curation.duplicates import near_duplicates
-from flywheel.components.curation.texts.normal_form import normal_form, question_form
+from flywheel.components.curation.guards.poison_guard import over_cap
+from flywheel.components.curation.preferences.answers import Answer, Question, Row, gather, prompt_of, question_of
+from flywheel.components.curation.preferences.concise_pairs import concise_pairs
+from flywheel.components.curation.preferences.contradictions import without_contradictions
+from flywheel.components.curation.preferences.pair import CORRECTION, RANK, SCHEMA, Pair
+from flywheel.components.curation.preferences.rated_answers import rated_table
+from flywheel.components.curation.preferences.vote_pairs import vote_pairs
+from flywheel.components.curation.texts.normal_form import normal_form
 from flywheel.components.store.tables import row_id
 
-_MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
-SCHEMA = pa.schema(
-    [
-        ("prompt", _MESSAGES),
-        ("chosen", pa.string()),
-        ("rejected", pa.string()),
-        ("evidence", pa.string()),  # correction or votes
-        ("candidate_id", pa.string()),  # "" for votes
-        ("group_id", pa.string()),
-        ("weight", pa.float64()),  # in (0, 1]
-    ]
-)
-Row = Mapping[str, Any]
+Supporters = Mapping[tuple[Question, str], Mapping[str, str]]
+"""(question, normal form of the correction) -> subject -> feedback row."""
+_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Mined:
-    """The pairs and where the rest went: considered = pairs + duplicates + dropped."""
+    """The pairs and where the rest went: considered = pairs + duplicates + dropped.
+
+    Attributes:
+        pairs: Schema `pair.SCHEMA`, ordered by evidence, then content.
+        rated: Answers that were liked or disliked, alone, schema `rated_answers.SCHEMA`.
+        considered: Pairs that the evidence suggests.
+        duplicates: Pairs that were there already; their evidence is joined.
+        dropped: Pairs left out, by reason.
+    """
 
     pairs: pa.Table
+    rated: pa.Table
     considered: int
     duplicates: int
     dropped: dict[str, int]
@@ -50,121 +55,175 @@ class Mined:
         return dict(sorted(Counter(self.pairs["evidence"].to_pylist()).items()))
 
 
-def mine(candidates: Sequence[Row], voted: Sequence[Row], lexicon: frozenset[str]) -> Mined:
+def mine(
+    candidates: Sequence[Row],
+    voted: Sequence[Row],
+    lexicon: frozenset[str],
+    supporters: Supporters | None = None,
+    max_share_per_subject: float = 0.02,
+) -> Mined:
     """Make the pairs.
 
     Args:
         candidates: Accepted candidates.
-        voted: Rated interactions: prompt, messages, response, up, down (distinct users).
+        voted: Rated interactions of `stages.votes`.
         lexicon: Names of the corpus.
+        supporters: Who gave each correction; by default only the candidate's subject.
+        max_share_per_subject: Greatest share of the pairs that one subject alone may stand behind, in (0, 1].
 
     Returns:
-        The pairs, ordered by evidence, then content.
+        The pairs: the same for every order of the rows.
+
+    Raises:
+        ValueError: `max_share_per_subject` is out of range.
     """
-    made: list[dict[str, Any]] = []
+    candidates = sorted(candidates, key=lambda row: row["candidate_id"])
+    voted = sorted(voted, key=lambda row: (row["messages"], row["response"], sorted(row["rating_ids"])))
+    asked = [question_of(row) for row in (*candidates, *voted)]
+    topics = near_duplicates.group(asked, lexicon).tolist() if asked else []
+    of_candidate, of_vote = topics[: len(candidates)], topics[len(candidates) :]
+    answers = gather(voted, of_vote)
+    corrected = {(topic, normal_form(row["response"])) for row, topic in zip(candidates, of_candidate, strict=True)}
+    right = {(topic, normal_form(row["correction"])) for row, topic in zip(candidates, of_candidate, strict=True)}
     dropped: Counter[str] = Counter()
-    for row in candidates:
-        if row["correction"].split() == row["response"].split():
-            dropped["same_text"] += 1
-        else:
-            made.append(
-                {
-                    "prompt": _prompt(row),
-                    "chosen": row["correction"],
-                    "rejected": row["response"],
-                    "evidence": "correction",
-                    "candidate_id": row["candidate_id"],
-                    "group_id": row["group_id"],
-                    "weight": row["confidence"],
-                }
-            )
-    corrected = {(_question(row), normal_form(row["response"])) for row in candidates}
-    voted_pairs = _by_votes(voted)
-    groups = _groups([_question(row) for row in candidates], candidates, [pair[0] for pair in voted_pairs], lexicon)
-    for (question, chosen, rejected, weight), group_id in zip(voted_pairs, groups, strict=True):
-        if (question, normal_form(chosen["response"])) in corrected:
-            dropped["contradicts_correction"] += 1
-        elif group_id is None:
-            dropped["between_groups"] += 1
-        else:
-            made.append(
-                {
-                    "prompt": _prompt(chosen),
-                    "chosen": chosen["response"],
-                    "rejected": rejected["response"],
-                    "evidence": "votes",
-                    "candidate_id": "",
-                    "group_id": group_id,
-                    "weight": weight,
-                }
-            )
-    order = ("evidence", "candidate_id", "group_id", "chosen", "rejected")
-    made.sort(key=lambda pair: tuple(pair[name] for name in order))
-    seen: set[str] = set()
-    pairs = []
-    for pair in made:
-        said = [text for turn in pair["prompt"] for text in turn.values()]
-        identity = row_id(*said, pair["chosen"], pair["rejected"])
-        if identity not in seen:
-            seen.add(identity)
-            pairs.append(pair)
+    made = _corrections(candidates, of_candidate, supporters or {})
+    made += vote_pairs(answers, lexicon, dropped)
+    made += concise_pairs(answers, corrected, lexicon)
+    considered = len(made) + dropped.total()
+    made = _groups(_unlike(made, corrected, right, dropped), topics, asked, candidates, of_candidate, dropped)
+    made = without_contradictions(made, dropped)
+    kept = _distinct(made)
+    capped = _within_share(kept, max_share_per_subject)
+    if len(capped) < len(kept):
+        dropped["subject_cap"] += len(kept) - len(capped)
+    order = ("evidence", "candidate_id", "group_id", "chosen", "rejected", "pair_id")
+    rows = sorted((pair.to_row() for pair in capped), key=lambda row: tuple(row[name] for name in order))
     return Mined(
-        pa.Table.from_pylist(pairs, schema=SCHEMA),
-        considered=len(candidates) + len(voted_pairs),
-        duplicates=len(made) - len(pairs),
+        pairs=pa.Table.from_pylist(rows, schema=SCHEMA),
+        rated=rated_table(_in_one_group(answers, topics, asked, candidates, of_candidate), corrected, right),
+        considered=considered,
+        duplicates=len(made) - len(kept),
         dropped=dict(sorted(dropped.items())),
     )
 
 
-def _prompt(row: Row) -> list[dict[str, str]]:
-    """The messages up to the last user message; the bare prompt when there are none."""
-    turns = json.loads(row["messages"] or "[]")
-    last = max((i for i, turn in enumerate(turns) if turn["role"] == "user"), default=None)
-    if last is None:
-        return [{"role": "user", "content": row["prompt"]}]
-    return [{"role": turn["role"], "content": turn["content"]} for turn in turns[: last + 1]]
+def _corrections(candidates: Sequence[Row], topics: Sequence[int], supporters: Supporters) -> list[Pair]:
+    made = []
+    for row, topic in zip(candidates, topics, strict=True):
+        behind = dict(supporters.get((question_of(row), normal_form(row["correction"])), {}))
+        subjects = frozenset({row["subject"], *behind})
+        people = f"{len(subjects)} user{'s' if len(subjects) > 1 else ''}"
+        made.append(
+            Pair(
+                topic=topic,
+                prompt=prompt_of(row),
+                chosen=row["correction"],
+                rejected=row["response"],
+                evidence=CORRECTION,
+                because=f"{row['category'] or 'some'} correction by {people}, accepted",
+                weight=row["confidence"],
+                subjects=subjects,
+                evidence_ids=frozenset(behind.values()) or frozenset({row["interaction_id"]}),
+                at=row["timestamp"],
+                candidate_id=row["candidate_id"],
+                group_id=row["group_id"],
+            )
+        )
+    return made
 
 
-def _question(row: Row) -> tuple[str, str]:
-    return normal_form(context_of(row["messages"])), question_form(row["prompt"])
+def _unlike(
+    pairs: Sequence[Pair], corrected: set[tuple[int, str]], right: set[tuple[int, str]], dropped: Counter[str]
+) -> list[Pair]:
+    """Pairs of different texts that do not teach against an accepted correction."""
+    kept = []
+    for pair in pairs:
+        if not pair.chosen.strip() or not pair.rejected.strip():
+            dropped["blank"] += 1
+        elif pair.chosen.split() == pair.rejected.split():
+            dropped["same_text"] += 1
+        elif pair.evidence != CORRECTION and (
+            ((pair.topic, pair.better) in corrected and (pair.topic, pair.better) not in right)
+            or ((pair.topic, pair.worse) in right and (pair.topic, pair.worse) not in corrected)
+        ):
+            dropped["contradicts_correction"] += 1
+        else:
+            kept.append(pair)
+    return kept
 
 
-def _by_votes(voted: Sequence[Row]) -> list[tuple[tuple[str, str], Row, Row, float]]:
-    """(question, chosen, rejected, weight) of each question with an up-voted and a down-voted answer."""
-    answers: dict[tuple[str, str], dict[str, dict[str, Any]]] = defaultdict(dict)
-    for row in sorted(voted, key=lambda row: (row["messages"], row["response"])):
-        answer = answers[_question(row)].setdefault(normal_form(row["response"]), {**row, "up": 0, "down": 0})
-        answer["up"] += row["up"]
-        answer["down"] += row["down"]
-    pairs: list[tuple[tuple[str, str], Row, Row, float]] = []
-    for question, known in sorted(answers.items()):
-        best = max(known.values(), key=lambda answer: (answer["up"] - answer["down"], answer["response"]))
-        worst = min(known.values(), key=lambda answer: (answer["up"] - answer["down"], answer["response"]))
-        if best["up"] > best["down"] and worst["down"] > worst["up"]:
-            agreeing = best["up"] + worst["down"]
-            weight = (agreeing + 1) / (agreeing + best["down"] + worst["up"] + 2)
-            pairs.append((question, best, worst, weight))
-    return pairs
+def _group_of(
+    topics: Sequence[int], asked: Sequence[Question], candidates: Sequence[Row], of_candidate: Sequence[int]
+) -> dict[int, str]:
+    """Topic -> its group: the candidates' where they have one, its own where they have none; absent between two."""
+    taken: dict[int, set[str]] = defaultdict(set)
+    for row, topic in zip(candidates, of_candidate, strict=True):
+        taken[topic].add(row["group_id"])
+    own: dict[int, str] = {}
+    for topic, question in zip(topics, asked, strict=True):
+        own[topic] = min(own.get(topic, "~"), row_id("group", *question))
+    names = {topic: next(iter(taken[topic]), own[topic]) for topic in own if len(taken[topic]) < 2}
+    return names
 
 
 def _groups(
-    known: Sequence[tuple[str, str]],
+    pairs: Sequence[Pair],
+    topics: Sequence[int],
+    asked: Sequence[Question],
     candidates: Sequence[Row],
-    asked: Sequence[tuple[str, str]],
-    lexicon: frozenset[str],
-) -> list[str | None]:
-    """Group id of each asked question: the candidates' where it is a near-duplicate, its own else; None between two."""
-    if not asked:
-        return []
-    labels = near_duplicates.group([*known, *asked], lexicon).tolist()
-    taken: dict[int, set[str]] = defaultdict(set)
-    for label, row in zip(labels, candidates, strict=False):
-        taken[label].add(row["group_id"])
-    own: dict[int, str] = {}
-    for label, question in zip(labels[len(known) :], asked, strict=True):
-        own[label] = min(own.get(label, "~"), row_id("group", *question))
-    found: list[str | None] = []
-    for label in labels[len(known) :]:
-        groups = taken[label]
-        found.append(own[label] if not groups else groups.copy().pop() if len(groups) == 1 else None)
-    return found
+    of_candidate: Sequence[int],
+    dropped: Counter[str],
+) -> list[Pair]:
+    names = _group_of(topics, asked, candidates, of_candidate)
+    kept = []
+    for pair in pairs:
+        if not pair.group_id and pair.topic not in names:
+            dropped["between_groups"] += 1
+        else:
+            kept.append(pair if pair.group_id else replace(pair, group_id=names[pair.topic]))
+    return kept
+
+
+def _in_one_group(
+    answers: Mapping[int, Sequence[Answer]],
+    topics: Sequence[int],
+    asked: Sequence[Question],
+    candidates: Sequence[Row],
+    of_candidate: Sequence[int],
+) -> list[tuple[int, str, Answer]]:
+    """(topic, group, answer) of the answers that lie in one group."""
+    names = _group_of(topics, asked, candidates, of_candidate)
+    return [(topic, names[topic], answer) for topic in sorted(answers) if topic in names for answer in answers[topic]]
+
+
+def _distinct(pairs: Sequence[Pair]) -> list[Pair]:
+    """One pair per content; the strongest evidence names it, and the others' evidence is joined to it."""
+    same: dict[str, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        same[pair.pair_id].append(pair)
+    kept = []
+    for equal in same.values():
+        first = min(equal, key=lambda pair: (-RANK[pair.evidence], -pair.weight, pair.candidate_id))
+        kept.append(
+            replace(
+                first,
+                subjects=frozenset().union(*(pair.subjects for pair in equal)),
+                evidence_ids=frozenset().union(*(pair.evidence_ids for pair in equal)),
+            )
+        )
+    return kept
+
+
+def _within_share(pairs: Sequence[Pair], max_share: float) -> list[Pair]:
+    """Leave out what one subject alone stands behind beyond its share, the latest first."""
+    rows = [
+        {
+            "supporters": sorted(pair.subjects),
+            "subject": min(pair.subjects, default=""),
+            "timestamp": pair.at or _EVER,
+            "interaction_id": pair.pair_id,
+        }
+        for pair in pairs
+    ]
+    out = over_cap(rows, max_share)
+    return [pair for index, pair in enumerate(pairs) if index not in out]
