@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from flywheel.components.curation.categories import category_classifier as cc
+from flywheel.components.curation.categories.description import describe
 from flywheel.components.curation.categories.edit_features import NAMES, features
 from flywheel.components.curation.routing.router import thresholds
 
@@ -77,14 +78,8 @@ def test_the_comment_counts(trained):
     model, _ = trained
     plain, commented = edit("It is in your account.", "You find it in your account."), None
     commented = plain | {"comment": "sounds rude, please be friendlier and more polite"}
-    tone = [
-        model._model.decision_function(_row(model, row))[0][cc.CATEGORIES.index("tone")] for row in (plain, commented)
-    ]
+    tone = [model._fit.logits(describe([row]))[0][cc.CATEGORIES.index("tone")] for row in (plain, commented)]
     assert tone[1] > tone[0]
-
-
-def _row(model, row):
-    return cc._matrix(*cc._describe([row]), model._center, model._scale)
 
 
 def test_training_does_not_depend_on_the_order_of_labels(trained):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from flywheel.components.curation.categories.category_classifier import CATEGORIES
-from flywheel.components.curation.routing import router
+from flywheel.components.curation.routing import audit, router
 
 
 def calibration(accuracy: float, n: int = 900, seed: int = 1):
@@ -68,10 +68,12 @@ def test_spam_poison_and_cap_have_their_reasons(candidate):
 
 
 def test_the_audit_share_is_random_by_id_and_stable(candidate):
-    rows = [candidate(question=f"q{i}", by=(f"u{i}",)) for i in range(3000)]
+    asked = "How long is the warranty of the Borel {}?"
+    rows = [candidate(question=f"q{i}", by=(f"u{i}",), prompt=asked.format(i)) for i in range(3000)]
     first, again = route(rows), route(rows[::-1])
     assert first.audit == again.audit
     assert 0.01 <= len(first.audit) / 3000 <= 0.035
+    assert len(route(rows[:40]).audit) == audit.LEAST
     assert set(first.audit) <= {row["candidate_id"] for row in first.rows if row["route"] == "accept"}
 
 

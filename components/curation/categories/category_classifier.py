@@ -14,19 +14,23 @@ from typing import Any
 
 import numpy as np
 
-from flywheel.components.curation.categories.edit_features import edit_tokens, features
+from flywheel.components.curation.categories.category import CATEGORIES
+from flywheel.components.curation.categories.confidence import calibration_error, fit_temperature, softmax
+from flywheel.components.curation.categories.description import HASHED, Description, describe
+from flywheel.components.curation.categories.llm_annotator import Annotator, vote_weights
 from flywheel.components.curation.texts.normal_form import normal_form, tokens
 from flywheel.components.store.tables import row_id
 
-CATEGORIES = ("factual", "tone", "clarity")
 FOLDS = 5
 ENOUGH_LABELS = 150  # with as many labels of its own, a project is calibrated on them alone
 _SEED = 11
-_HASHES = 2**12
 _INVERSE_REGULARISATION = 0.3
-_BINS = 10
+_ANNOTATED = 400  # labelled rows that a language model is asked about, to know what its word is worth
+_LEAST_ANNOTATED = 60  # answers among them, below which it is not known
 
-Edit = dict[str, Any]  # prompt, response, correction, and optionally comment, category
+# prompt, response, correction, and optionally comment, category; of reviewed ones also `calibrates` (False: chosen for
+# review by the router, not at random), `audited_at` (ISO time) and `edited` (people changed the wording)
+Edit = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,10 @@ class Quality:
         confusion: Rows true category, columns predicted, in the order of `CATEGORIES`.
         predicted: Predicted category of each calibration row.
         scores: Its calibrated confidence.
-        correct: Whether it is right.
+        correct: Whether it is right; an audited one is when people took it as it was.
+        audited: When people answered, ISO time; "" for labels.
+        encoder: Name of the encoder.
+        annotator_answers: Calibration rows that a language model voted on; None without one.
     """
 
     labels: int
@@ -58,26 +65,62 @@ class Quality:
     predicted: list[str]
     scores: list[float]
     correct: list[bool]
+    audited: list[str]
+    encoder: str = HASHED
+    annotator_answers: int | None = None
 
 
 class CategoryClassifier:
     """A fitted classifier; make one with `train`."""
 
-    def __init__(self, model: Any, center: np.ndarray, scale: np.ndarray, temperature: float) -> None:
-        self._model, self._center, self._scale, self._temperature = model, center, scale, temperature
+    def __init__(self, fit: "_Fit", temperature: float, encoder: str, vote: "_Vote | None") -> None:
+        self._fit, self._temperature, self._encoder, self._vote = fit, temperature, encoder, vote
 
     def predict(self, edits: Sequence[Edit]) -> tuple[list[str], list[float]]:
         """Classify edits.
 
         Returns:
-            Category and calibrated confidence in [0, 1] of each edit.
+            Category and calibrated confidence in [0, 1] of each edit; confidence 0 where a language model was to vote
+            and gave no readable answer.
         """
         if not edits:
             return [], []
-        dense, hashed = _describe(edits)
-        logits = self._model.decision_function(_matrix(dense, hashed, self._center, self._scale))
+        logits = self._fit.logits(describe(edits, self._encoder))
+        silent = np.zeros(len(edits), dtype=bool)
+        if self._vote is not None:
+            logits, silent = self._vote.added(logits, edits)
         chances = softmax(logits / self._temperature)
-        return [CATEGORIES[best] for best in chances.argmax(axis=1)], chances.max(axis=1).tolist()
+        confidence = np.where(silent, 0.0, chances.max(axis=1))
+        return [CATEGORIES[best] for best in chances.argmax(axis=1)], confidence.tolist()
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A fitted regression with the scale of its features."""
+
+    model: Any
+    center: np.ndarray
+    scale: np.ndarray
+
+    def logits(self, described: Description) -> np.ndarray:
+        return np.asarray(self.model.decision_function(described.matrix(self.center, self.scale)))
+
+
+@dataclass(frozen=True)
+class _Vote:
+    """A language model and what its votes weigh; `weights` None: not known, so that nothing may rest on it."""
+
+    annotator: Annotator
+    weights: np.ndarray | None
+
+    def added(self, logits: np.ndarray, edits: Sequence[Edit]) -> tuple[np.ndarray, np.ndarray]:
+        """Logits with the votes, and which edits got none."""
+        if self.weights is None:
+            return logits, np.ones(len(edits), dtype=bool)
+        votes = self.annotator.annotate(edits)
+        silent = np.array([vote is None for vote in votes], dtype=bool)
+        columns = np.array([vote or 0 for vote in votes], dtype=np.int64)
+        return np.where(silent[:, None], logits, logits + self.weights.T[columns]), silent
 
 
 def seed_labels() -> list[Edit]:
@@ -115,55 +158,59 @@ def read_labels(path: str) -> list[Edit]:
     return labels
 
 
-def train(own: Sequence[Edit] = (), seed: Sequence[Edit] | None = None) -> tuple[CategoryClassifier, Quality]:
+def train(
+    own: Sequence[Edit] = (),
+    seed: Sequence[Edit] | None = None,
+    encoder: str = HASHED,
+    annotator: Annotator | None = None,
+) -> tuple[CategoryClassifier, Quality]:
     """Fit the classifier and measure it out of fold.
 
     Args:
-        own: The user's labels; from `ENOUGH_LABELS` on, calibration rests on them alone.
+        own: The user's labels and people's reviews; from `ENOUGH_LABELS` on, calibration rests on them alone.
         seed: Labels to start from; the packaged ones by default.
+        encoder: Encoder beside the edit features (`encoders.NAMES`).
+        annotator: A language model that votes too; calibration then rests on the labelled rows that it voted on.
 
     Returns:
         The classifier fitted on all labels, and its out-of-fold quality on the calibration rows.
 
     Raises:
-        ValueError: There are fewer than `FOLDS` labelled questions in some category.
+        ValueError: There are fewer than `FOLDS` labelled questions in some category, or no such encoder.
+        ModuleNotFoundError: The encoder's extra is not installed.
     """
-    from sklearn.model_selection import StratifiedGroupKFold
-
     start = seed_labels() if seed is None else list(seed)
     edits = sorted([*((edit, False) for edit in start), *((edit, True) for edit in own)], key=_sort_key)
     owned = np.array([is_own for _, is_own in edits], dtype=bool)
     rows = [edit for edit, _ in edits]
     truth = np.array([CATEGORIES.index(row["category"]) for row in rows], dtype=np.int64)
-    groups = [_question_shape(row["prompt"]) for row in rows]
-    for index, name in enumerate(CATEGORIES):
-        if len({group for group, label in zip(groups, truth, strict=True) if label == index}) < FOLDS:
-            raise ValueError(f"too few labelled corrections of category {name}: give at least {FOLDS} questions")
-    dense, hashed = _describe(rows)
-    logits = np.zeros((len(rows), len(CATEGORIES)))
-    fold_of = np.zeros(len(rows), dtype=np.int64)
-    folds = StratifiedGroupKFold(n_splits=FOLDS, shuffle=True, random_state=_SEED)
-    for fold, (learn, test) in enumerate(folds.split(dense, truth, groups)):
-        model, center, scale = _fit(dense[learn], hashed[learn], truth[learn])
-        logits[test] = model.decision_function(_matrix(dense[test], hashed[test], center, scale))
-        fold_of[test] = fold
-    used = owned if owned.sum() >= ENOUGH_LABELS else np.ones(len(rows), dtype=bool)
+    described = describe(rows, encoder)
+    logits, fold_of = _out_of_fold(described, truth, _groups(rows, truth))
+    used = np.array([row.get("calibrates", True) for row in rows], dtype=bool)
+    if (owned & used).sum() >= ENOUGH_LABELS:
+        used &= owned
+    vote = None
+    answers = None
+    if annotator is not None:
+        logits, used, vote = _with_votes(annotator, rows, logits, truth, fold_of, used)
+        answers = int(used.sum()) if vote.weights is not None else 0
     logits, labels, fold_of = logits[used], truth[used], fold_of[used]
     calibrated = np.zeros_like(logits)
-    for fold in range(FOLDS):
-        rest, here = fold_of != fold, fold_of == fold
+    for fold in np.unique(fold_of):
+        here = fold_of == fold
+        rest = ~here if (~here).any() else here  # own labels may all be of one question
         calibrated[here] = softmax(logits[here] / fit_temperature(logits[rest], labels[rest]))
-    model, center, scale = _fit(dense, hashed, truth)
     predicted = calibrated.argmax(axis=1)
-    correct = predicted == labels
+    kept = [row for row, use in zip(rows, used, strict=True) if use]
+    correct = (predicted == labels) & ~np.array([row.get("edited", False) for row in kept], dtype=bool)
     confusion = np.zeros((len(CATEGORIES), len(CATEGORIES)), dtype=np.int64)
     np.add.at(confusion, (labels, predicted), 1)
     temperature = fit_temperature(logits, labels)
     quality = Quality(
         labels=len(rows),
         own_labels=int(owned.sum()),
-        calibrated_on="own labels" if used.sum() == owned.sum() else "seed and own labels" if own else "seed labels",
-        accuracy=float(correct.mean()),
+        calibrated_on="own labels" if owned[used].all() else "seed and own labels" if own else "seed labels",
+        accuracy=float((predicted == labels).mean()),
         error_before=calibration_error(softmax(logits).max(axis=1), correct),
         error_after=calibration_error(calibrated.max(axis=1), correct),
         temperature=temperature,
@@ -171,41 +218,63 @@ def train(own: Sequence[Edit] = (), seed: Sequence[Edit] | None = None) -> tuple
         predicted=[CATEGORIES[index] for index in predicted],
         scores=calibrated.max(axis=1).tolist(),
         correct=correct.tolist(),
+        audited=[row.get("audited_at", "") for row in kept],
+        encoder=encoder,
+        annotator_answers=answers,
     )
-    return CategoryClassifier(model, center, scale, temperature), quality
+    return CategoryClassifier(_fit(described, truth), temperature, encoder, vote), quality
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Row-wise softmax, shape (n, classes)."""
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+def _groups(rows: Sequence[Edit], truth: np.ndarray) -> list[str]:
+    """The question of each row; refused when some category has too few of them."""
+    groups = [_question_shape(row["prompt"]) for row in rows]
+    for index, name in enumerate(CATEGORIES):
+        if len({group for group, label in zip(groups, truth, strict=True) if label == index}) < FOLDS:
+            raise ValueError(f"too few labelled corrections of category {name}: give at least {FOLDS} questions")
+    return groups
 
 
-def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
-    """The temperature in [0.2, 5] that minimises the log loss of softmax(logits / temperature)."""
-    from scipy.optimize import minimize_scalar
+def _out_of_fold(described: Description, truth: np.ndarray, groups: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of each row by a model that saw none of its question, shape (n, categories); and its fold."""
+    from sklearn.model_selection import StratifiedGroupKFold
 
-    rows = np.arange(len(truth))
+    logits = np.zeros((len(truth), len(CATEGORIES)))
+    fold_of = np.zeros(len(truth), dtype=np.int64)
+    folds = StratifiedGroupKFold(n_splits=FOLDS, shuffle=True, random_state=_SEED)
+    for fold, (learn, test) in enumerate(folds.split(described.dense, truth, groups)):
+        logits[test] = _fit(described.take(learn), truth[learn]).logits(described.take(test))
+        fold_of[test] = fold
+    return logits, fold_of
 
-    def loss(log_temperature: float) -> float:
-        chances = softmax(logits / np.exp(log_temperature))
-        return float(-np.log(np.maximum(chances[rows, truth], 1e-12)).mean())
 
-    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.2), np.log(5)), method="bounded").x))
+def _with_votes(
+    annotator: Annotator,
+    rows: Sequence[Edit],
+    logits: np.ndarray,
+    truth: np.ndarray,
+    fold_of: np.ndarray,
+    used: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, _Vote]:
+    """Add the votes on a random part of the calibration rows, weighed by the labels of the other folds.
 
-
-def calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
-    """Expected calibration error over 10 equal-width bins: mean |accuracy - confidence|, in [0, 1].
-
-    Source: Naeini, Cooper & Hauskrecht (2015), "Obtaining well calibrated probabilities using Bayesian binning".
+    Returns:
+        Logits; the rows that have a vote; the annotator with its weights on all of them. Without enough answers the
+        rows stay as they were and the weights are None.
     """
-    which = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
-    error = 0.0
-    for index in range(_BINS):
-        inside = which == index
-        if inside.any():
-            error += float(inside.mean() * abs(correct[inside].mean() - confidence[inside].mean()))
-    return error
+    places = sorted(np.flatnonzero(used).tolist(), key=lambda place: row_id(rows[place]["correction"], place))
+    asked = np.array(sorted(places[:_ANNOTATED]), dtype=np.int64)
+    said = annotator.annotate([rows[place] for place in asked])
+    answered = np.array([vote is not None for vote in said], dtype=bool)
+    if answered.sum() < _LEAST_ANNOTATED:
+        return logits, used, _Vote(annotator, None)
+    asked, votes = asked[answered], np.array([vote for vote in said if vote is not None], dtype=np.int64)
+    logits = logits.copy()
+    for fold in np.unique(fold_of[asked]):
+        rest, here = fold_of[asked] != fold, fold_of[asked] == fold
+        logits[asked[here]] += vote_weights(votes[rest], truth[asked[rest]]).T[votes[here]]
+    voted = np.zeros_like(used)
+    voted[asked] = True
+    return logits, voted, _Vote(annotator, vote_weights(votes, truth[asked]))
 
 
 def _question_shape(prompt: str) -> str:
@@ -219,26 +288,9 @@ def _sort_key(labelled: tuple[Edit, bool]) -> tuple[str, bool]:
     return row_id(*(normal_form(str(edit.get(name) or "")) for name in names)), labelled[1]
 
 
-def _describe(edits: Sequence[Edit]) -> tuple[np.ndarray, Any]:
-    from sklearn.feature_extraction import FeatureHasher
-
-    texts = [(e["prompt"], e["response"], e["correction"], e.get("comment") or "") for e in edits]
-    dense = np.array([features(*text) for text in texts])
-    hasher = FeatureHasher(n_features=_HASHES, input_type="string")
-    return dense, hasher.transform(edit_tokens(*text) for text in texts)
-
-
-def _matrix(dense: np.ndarray, hashed: Any, center: np.ndarray, scale: np.ndarray) -> Any:
-    from scipy.sparse import csr_array, hstack
-
-    length = np.sqrt(np.asarray(hashed.multiply(hashed).sum(axis=1)).reshape(-1, 1))
-    scaled = csr_array(np.clip((dense - center) / scale, -4, 4))
-    return hstack([scaled, hashed.multiply(1 / np.maximum(length, 1e-9))]).tocsr()
-
-
-def _fit(dense: np.ndarray, hashed: Any, truth: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
+def _fit(described: Description, truth: np.ndarray) -> _Fit:
     from sklearn.linear_model import LogisticRegression
 
-    center, scale = dense.mean(axis=0), np.maximum(dense.std(axis=0), 0.05)
+    center, scale = described.scale()
     model = LogisticRegression(C=_INVERSE_REGULARISATION, max_iter=500, class_weight="balanced")
-    return model.fit(_matrix(dense, hashed, center, scale), truth), center, scale
+    return _Fit(model.fit(described.matrix(center, scale), truth), center, scale)

@@ -1,7 +1,7 @@
 """Give corrections a category and a confidence."""
 
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -10,31 +10,84 @@ from flywheel.components.contracts.lineage import RowCounts, StepRecord
 from flywheel.components.curation.stages.files import read, write
 from flywheel.components.curation.stages.records import record
 
+ANNOTATOR_FAILED = "annotator_failed"
+_CALIBRATION = ("predicted", "scores", "correct", "audited")
 
-def classify(kept: str, classified: str, run_id: str, labels: str = "") -> StepRecord:
+
+@dataclass(frozen=True)
+class AnnotatorPlace:
+    """Where a language model is asked for its vote.
+
+    Attributes:
+        url: OpenAI-compatible endpoint; "" for none.
+        model: Model name there.
+        key_variable: NAME of the environment variable with the key; "" for none.
+    """
+
+    url: str = ""
+    model: str = ""
+    key_variable: str = ""
+
+
+def classify(
+    kept: str,
+    classified: str,
+    run_id: str,
+    labels: str = "",
+    *,
+    store: str = "",
+    encoder: str = "hashed",
+    annotator: AnnotatorPlace | None = None,
+) -> StepRecord:
     """Add category and confidence to the kept corrections.
+
+    People's reviews teach the classifier beside the labels, and those of the random audit calibrate it. A correction
+    that the language model gave no readable vote on is `held` for review, whatever the rest of the classifier thinks.
 
     Args:
         kept: Parquet file of `deduplicate`.
         classified: Path of the Parquet file to write.
         run_id: Run.
         labels: Path of the user's labels (JSON lines), "" for none.
+        store: URI of the feedback store with the reviews; "" to leave them out.
+        encoder: Encoder beside the edit features (`encoders.NAMES`).
+        annotator: A language model that votes too; None or without a URL: none.
 
     Raises:
-        ValueError: The labels or the rows are not valid.
+        ValueError: The labels, the rows, the encoder's name or the endpoint's settings are not valid.
         FileNotFoundError: A path does not exist.
+        ModuleNotFoundError: The encoder's extra is not installed.
     """
     from flywheel.components.curation.categories import category_classifier
+    from flywheel.components.curation.categories.category import CATEGORIES
+    from flywheel.components.curation.categories.llm_annotator import LlmAnnotator
+    from flywheel.components.curation.review import reviewed
+    from flywheel.components.curation.routing.audited import review_labels
+    from flywheel.components.evaluation.chat_endpoint import ChatEndpoint
 
     started = datetime.now(UTC)
     table, notes = read(kept)
-    model, quality = category_classifier.train(category_classifier.read_labels(labels) if labels else ())
+    voter = None
+    if annotator and annotator.url:
+        voter = LlmAnnotator(ChatEndpoint(annotator.url, annotator.model, annotator.key_variable))
+    version = reviewed.version_for(store, run_id) if store else None
+    taught = review_labels(reviewed.read(version), table.to_pylist())
+    own = [*(category_classifier.read_labels(labels) if labels else ()), *taught.labels]
+    model, quality = category_classifier.train(own, encoder=encoder, annotator=voter)
     columns = ["prompt", "response", "correction", "comment"]
     categories, confidence = model.predict(table.select(columns).to_pylist())
-    table = table.append_column("category", pa.array(categories, pa.string()))
-    table = table.append_column("confidence", pa.array(confidence, pa.float64()))
-    calibration = {"predicted": quality.predicted, "scores": quality.scores, "correct": quality.correct}
-    write(table, classified, {**notes, "calibration": calibration})
+    held = [ANNOTATOR_FAILED if voter and not sure else "" for sure in confidence]
+    for name, values in (("category", categories), ("confidence", confidence), ("held", held)):
+        kind = pa.float64() if name == "confidence" else pa.string()
+        table = table.append_column(name, pa.array(values, kind))
+    calibration = {name: list(getattr(quality, name)) for name in _CALIBRATION}
+    guessed, sure = model.predict(taught.rejected)
+    calibration["predicted"] += guessed
+    calibration["scores"] += sure
+    calibration["correct"] += [False] * len(taught.rejected)
+    calibration["audited"] += [edit["audited_at"] for edit in taught.rejected]
+    pinned = version.model_dump(mode="json") if version else None
+    write(table, classified, {**notes, "calibration": calibration, "reviews": pinned})
     shown = {name: value for name, value in asdict(quality).items() if name not in calibration}
     return record(
         "classify_corrections",
@@ -46,10 +99,14 @@ def classify(kept: str, classified: str, run_id: str, labels: str = "") -> StepR
             "calibration_error_before": quality.error_before,
             "calibration_error_after": quality.error_after,
             "mean_confidence": float(sum(confidence) / len(confidence)) if confidence else 0.0,
+            "review_labels": len(taught.labels),
+            "audit_answers": sum(bool(at) for at in calibration["audited"]),
+            **({"annotator_failures": sum(map(bool, held))} if voter else {}),
         },
         {
             "categories": dict(sorted(Counter(categories).items())),
-            "calibration": {**shown, "categories": list(category_classifier.CATEGORIES)},
+            "calibration": {**shown, "categories": list(CATEGORIES)},
             "error_rate": f"out of fold, {1 - quality.accuracy:.1%} of the labelled corrections get a wrong category",
+            "annotator": {"model": annotator.model, "failures": voter.failures} if annotator and voter else None,
         },
     )

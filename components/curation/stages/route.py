@@ -1,13 +1,23 @@
 """Decide on every candidate: accept, review or discard."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from flywheel.components.contracts.lineage import RowCounts, StepRecord
+from flywheel.components.contracts.tables import FeedbackSnapshot, TableReference
+from flywheel.components.curation.review.decisions import ACCEPT
 from flywheel.components.curation.stages.files import read, write
 from flywheel.components.curation.stages.records import record
+from flywheel.components.curation.stages.votes import lexicon_of
+from flywheel.components.store import observed
+
+if TYPE_CHECKING:
+    from flywheel.components.curation.review.reviewed import Reviewed
 
 _CONFLICTS = 200  # that the record holds; all of their rows are in review
 
@@ -37,11 +47,14 @@ def route(
         ValueError: A parameter is out of range or the file is not one of `classify`.
     """
     from flywheel.components.curation.guards import trusted_items
-    from flywheel.components.curation.routing import router
+    from flywheel.components.curation.review import human_word, reviewed
+    from flywheel.components.curation.routing import audit, router
 
     started = datetime.now(UTC)
     table, notes = read(classified, "calibration")
-    rows = table.to_pylist()
+    said = reviewed.read(TableReference.model_validate(notes["reviews"]) if notes.get("reviews") else None)
+    rows = human_word.apply(table.to_pylist(), said, lexicon_for(said, notes))
+    vouched = [(row["context"], row["prompt"], row["correction"]) for row in rows if row["decided"] == ACCEPT]
     result = router.route(
         rows,
         notes["calibration"],
@@ -50,13 +63,12 @@ def route(
         target_precision,
         confidence,
         max_share_per_subject,
-        trusted_items.trusted_of(trusted_items.read_trusted(trusted)),
+        trusted_items.trusted_of([*trusted_items.read_trusted(trusted), *vouched]),
     )
-    table = table.set_column(
-        table.schema.get_field_index("language"),
-        "language",
-        pa.array([row["language"] for row in result.rows], pa.string()),
-    )
+    for name in ("language", "correction", "claim", "category", "confidence"):  # what people say stands in their place
+        place = table.schema.get_field_index(name)
+        column = pa.array([row[name] for row in result.rows], table.schema.field(place).type)
+        table = table.set_column(place, table.schema.field(place), column)
     for name in ("candidate_id", "route", "reason"):
         table = table.append_column(name, pa.array([row[name] for row in result.rows], pa.string()))
     write(table, routed, {name: value for name, value in notes.items() if name != "calibration"})
@@ -75,8 +87,13 @@ def route(
         {
             "routes": routes,
             "reasons": result.reasons(),
-            "thresholds": {name: asdict(choice) for name, choice in result.thresholds.items()},
-            "audit": {"share": router.AUDIT_SHARE, "candidates": result.audit},
+            "thresholds": {
+                name: {**asdict(known.choice), "labels": known.labels, "answers": known.answers}
+                | {"closed_by_audit": known.closed_by_audit}
+                for name, known in result.thresholds.items()
+            },
+            "audit": {"share": audit.SHARE, "candidates": result.audit},
+            "decided_by_people": dict(sorted(Counter(row["decided"] for row in rows if row["decided"]).items())),
             "error_rate": result.error_rate,
             "conflicts": result.inspection.conflicts[:_CONFLICTS],
             "conflicts_in_all": len(result.inspection.conflicts),
@@ -87,3 +104,12 @@ def route(
             },
         },
     )
+
+
+def lexicon_for(said: "Reviewed", notes: Mapping[str, Any]) -> frozenset[str]:
+    """Names of the corpus, which the reviewers' own wordings are read with; empty where they left all as it was."""
+    wordings = [one.correction for one in said.decisions.values() if one.correction is not None]
+    if not wordings:
+        return frozenset()
+    snapshot = FeedbackSnapshot.model_validate(notes["snapshot"])
+    return lexicon_of(observed.read(snapshot.interactions, ["prompt", "response"]), wordings)
