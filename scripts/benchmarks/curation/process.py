@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ def measure(peer: Peer, python: Path, data: Path, out: Path) -> Once:
     Raises:
         RuntimeError: The script failed; the message has the end of what it printed.
     """
-    names = peer.versions or tuple(one.split("[")[0].split("=")[0].split("<")[0] for one in peer.requirements)
+    names = peer.versions or tuple(re.split(r"[\[<>=~!]", one)[0] for one in peer.requirements)
     command = [str(python), child.__file__, str(PEERS / peer.script), str(data), str(out), ",".join(names)]
     quiet = {"DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     quiet["HF_HOME"] = str(out / "huggingface")  # else the second round would find the first one's cache
