@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.components.dataset.prompts import parse_messages, prompt_key
-from flywheel.components.dataset.trl_shapes import preference_row
+from flywheel.components.dataset.trl_shapes import PROVENANCE, preference_row
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ def training_pairs(
     """Read pairs and keep those that no evaluation item knows.
 
     Args:
-        path: Parquet file with prompt, chosen, rejected, candidate_id, group_id; "" or missing rows: no pairs.
+        path: Parquet file with prompt, chosen, rejected, candidate_id, group_id, and what it has of
+            `trl_shapes.PROVENANCE`.
         unit_of_candidate: Candidate id -> unit of the split.
         unit_of_group: Near-duplicate group -> unit of the split; a group without accepted candidates has none.
         held_out: Units that evaluate.
@@ -49,12 +50,14 @@ def training_pairs(
     if not Path(path).is_file():
         raise FileNotFoundError(f"preference pairs {path}: no such file")
     names = ["prompt", "chosen", "rejected", "candidate_id", "group_id"]
-    missing = set(names) - set(pq.read_schema(path).names)
+    there = set(pq.read_schema(path).names)
+    missing = set(names) - there
     if missing:
         raise ValueError(f"preference pairs {path}: columns {sorted(missing)} are missing")
     left_out: Counter[str] = Counter()
     rows: dict[tuple[str, str, str], dict[str, Any]] = {}
-    pairs = pq.read_table(path, columns=names).to_pylist()
+    told = [name for name in PROVENANCE if name in there]
+    pairs = pq.read_table(path, columns=names + told).to_pylist()
     for number, pair in enumerate(pairs, 1):
         try:
             messages = parse_messages(pair["prompt"])
@@ -73,7 +76,8 @@ def training_pairs(
         elif (key, chosen, rejected) in rows:
             left_out["duplicate"] += 1
         else:
-            rows[key, chosen, rejected] = preference_row(messages, chosen, rejected, candidate, unit)
+            origin = {name: pair[name] for name in told}
+            rows[key, chosen, rejected] = preference_row(messages, chosen, rejected, candidate, unit, origin)
     return Pairs(len(pairs), [rows[name] for name in sorted(rows)], dict(left_out))
 
 

@@ -14,7 +14,9 @@ from flywheel.components.dataset.prompts import Messages, as_rows
 from flywheel.components.dataset.replay import ReplayRow
 
 SFT_COLUMNS = ("prompt", "completion", "source", "group_id", "candidate_id")
-PREFERENCE_COLUMNS = ("prompt", "chosen", "rejected", "candidate_id", "group_id")
+PROVENANCE = {"pair_id": "", "evidence": "", "evidence_ids": [], "support": 1, "weight": 1.0}
+"""Where a pair is from, with what stands for it in pairs of other origin that do not say."""
+PREFERENCE_COLUMNS = ("prompt", "chosen", "rejected", "candidate_id", "group_id", *PROVENANCE)
 _MESSAGES = ("prompt", "completion", "chosen", "rejected")
 
 
@@ -45,14 +47,17 @@ def replay_row(item: ReplayRow, group: str) -> dict[str, Any]:
     }
 
 
-def preference_row(prompt: Messages, chosen: str, rejected: str, candidate_id: str, group_id: str) -> dict[str, Any]:
-    """Render a pair as a prompt-chosen-rejected row."""
+def preference_row(
+    prompt: Messages, chosen: str, rejected: str, candidate_id: str, group_id: str, origin: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Render a pair as a prompt-chosen-rejected row; `origin` holds what is known of `PROVENANCE`."""
     return {
         "prompt": as_rows(prompt),
         "chosen": answer(chosen),
         "rejected": answer(rejected),
         "candidate_id": candidate_id,
         "group_id": group_id,
+        **{name: origin.get(name, unsaid) for name, unsaid in PROVENANCE.items()},
     }
 
 
@@ -68,7 +73,13 @@ def save(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], folder: str)
 
     text = datasets.Value("string")
     message = datasets.List({"role": text, "content": text})
-    features = datasets.Features({name: message if name in _MESSAGES else text for name in columns})
+    typed = {
+        "evidence_ids": datasets.List(text),
+        "support": datasets.Value("int64"),
+        "weight": datasets.Value("float64"),
+        **dict.fromkeys(_MESSAGES, message),
+    }
+    features = datasets.Features({name: typed.get(name, text) for name in columns})
     table = {name: [row[name] for row in rows] for name in columns}
     target = Path(folder)
     target.parent.mkdir(parents=True, exist_ok=True)
