@@ -16,26 +16,78 @@ from flywheel.components.store.location import local_folder
 
 KEY_VARIABLE = "FLYWHEEL_PSEUDONYM_KEY"
 KEY_FILE = ".pseudonym.key"
+SUBJECT = "subject"  # the purpose of pseudonyms of people
 _MIN_BYTES = 16
 
 
 class Pseudonymizer:
-    """Keyed BLAKE2b (RFC 7693) over whatever must not be readable in the store."""
+    """Keyed BLAKE2b (RFC 7693) over whatever must not be readable in the store.
 
-    def __init__(self, key: bytes) -> None:
-        if len(key) < _MIN_BYTES:
-            raise IntakeError(f"the pseudonym key has {len(key)} bytes; it needs at least {_MIN_BYTES}")
-        self._key = hashlib.blake2b(key, digest_size=32).digest()
+    With several keys a subject's pseudonym is a chain: the first key hashes the person, each later key hashes the
+    pseudonym before. So a pseudonym written under an older key becomes the newest one without knowing who it is
+    (`newest`), and who holds only the older key cannot compute the newest. Ids of rows are no people: they keep the first
+    key for ever, so that rows that were written before a rotation are recognised after it.
+
+    Args:
+        keys: Secrets of at least 16 bytes, the oldest first; the last one is in use.
+
+    Raises:
+        IntakeError: A key is too short, or stands twice.
+    """
+
+    def __init__(self, *keys: bytes) -> None:
+        for number, key in enumerate(keys, start=1):
+            if len(key) < _MIN_BYTES:
+                raise IntakeError(f"pseudonym key {number} has {len(key)} bytes; it needs at least {_MIN_BYTES}")
+        if not keys or len(set(keys)) < len(keys):
+            raise IntakeError(f"{len(keys)} pseudonym keys given; at least one is needed, and each only once")
+        self._keys = tuple(hashlib.blake2b(key, digest_size=32).digest() for key in keys)
+        self._ids = tuple(hashlib.blake2b(key, digest_size=4, person=b"key id").hexdigest() for key in self._keys)
 
     def of(self, purpose: str, value: str | bytes) -> str:
-        """Return 32 hex digits for a value; the same value under another purpose gives an unrelated pseudonym.
+        """Return a pseudonym; the same value under another purpose gives an unrelated one.
 
         Args:
             purpose: At most 16 ASCII characters, as "subject" or "interaction".
             value: What to hide; lone surrogates are allowed.
+
+        Returns:
+            32 hex digits; of a subject, after the first rotation, with the key's id behind a hyphen.
         """
-        data = value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(data, digest_size=16, key=self._key, person=purpose.encode()).hexdigest()
+        first = _digest(self._keys[0], purpose, value)
+        return self.newest(first) if purpose == SUBJECT else first
+
+    def newest(self, subject: str) -> str:
+        """Carry a subject's pseudonym from the key that it was written under to the newest.
+
+        Raises:
+            IntakeError: It was written under a key that is not among these.
+        """
+        body, _, key_id = subject.partition("-")
+        if key_id and key_id not in self._ids[1:]:
+            raise IntakeError(
+                f"a subject was pseudonymised with the key {key_id}, and the keys given are {', '.join(self._ids)}; "
+                f"give all keys that the store was ever written with, the oldest first ({KEY_VARIABLE} or {KEY_FILE})"
+            )
+        at = self._ids.index(key_id) if key_id else 0
+        for key, name in zip(self._keys[at + 1 :], self._ids[at + 1 :], strict=True):
+            body, key_id = _digest(key, SUBJECT, body), name
+        return f"{body}-{key_id}" if key_id else body
+
+    @property
+    def key_id(self) -> str:
+        """Public name of the key in use."""
+        return self._ids[-1]
+
+    @property
+    def rotations(self) -> int:
+        """How many keys came before the one in use."""
+        return len(self._ids) - 1
+
+
+def _digest(key: bytes, purpose: str, value: str | bytes) -> str:
+    data = value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(data, digest_size=16, key=key, person=purpose.encode()).hexdigest()
 
 
 _thrown_away: ContextVar[Pseudonymizer | None] = ContextVar("thrown_away", default=None)
@@ -52,7 +104,9 @@ def throw_away_key(seed: str) -> Iterator[None]:
 
 
 def for_store(store: str) -> Pseudonymizer:
-    """Open the key for a store: FLYWHEEL_PSEUDONYM_KEY, or a random key file beside a local store.
+    """Open the keys of a store: FLYWHEEL_PSEUDONYM_KEY, or a random key file beside a local store.
+
+    After a rotation there are several keys, one a line, the oldest first (`key_rotation`).
 
     The file (`.pseudonym.key`, mode 0600) is made on first use, so that later runs give the same pseudonyms. A store
     in an object store gets no such file: whoever may read the data could read the key too.
@@ -65,7 +119,7 @@ def for_store(store: str) -> Pseudonymizer:
         return given
     text = os.environ.get(KEY_VARIABLE, "").strip()
     if text:
-        return Pseudonymizer(parse_key(text, KEY_VARIABLE))
+        return Pseudonymizer(*parse_keys(text, KEY_VARIABLE))
     folder = local_folder(store)
     if folder is None:
         raise IntakeError(
@@ -76,9 +130,19 @@ def for_store(store: str) -> Pseudonymizer:
     try:
         if not path.exists():
             _create(path)
-        return Pseudonymizer(parse_key(path.read_text(encoding="ascii").strip(), str(path)))
+        return Pseudonymizer(*parse_keys(path.read_text(encoding="ascii"), str(path)))
     except (OSError, UnicodeDecodeError) as error:
         raise IntakeError(f"cannot use the pseudonym key file {path}: {error}; or set {KEY_VARIABLE}") from error
+
+
+def parse_keys(text: str, origin: str) -> list[bytes]:
+    """Read keys, one a line, the oldest first; empty lines are left out.
+
+    Raises:
+        IntakeError: A key is too short, or there is none.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return [parse_key(line, origin) for line in lines or [""]]
 
 
 def parse_key(text: str, origin: str) -> bytes:
@@ -102,6 +166,31 @@ def parse_key(text: str, origin: str) -> bytes:
         if len(candidate) >= _MIN_BYTES:
             return candidate
     raise IntakeError(f"{origin} holds a key of fewer than {_MIN_BYTES} bytes; use secrets.token_hex(32)")
+
+
+def add_key(store: str) -> None:
+    """Append a new random key to a local store's key file, atomically; the keys before stay.
+
+    Raises:
+        IntakeError: The keys come from the variable, or the store is remote: then whoever keeps the secret adds the key.
+    """
+    folder = local_folder(store)
+    if os.environ.get(KEY_VARIABLE, "").strip() or folder is None:
+        raise IntakeError(
+            f"the pseudonym keys come from {KEY_VARIABLE}: add a new key as its last line (the older lines stay), then "
+            "rotate again with --keys-given"
+        )
+    for_store(store)  # makes the file, or says what is wrong with it
+    path = folder / KEY_FILE
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f"{KEY_FILE}.")  # mode 0600
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(path.read_text(encoding="ascii").rstrip("\n") + "\n" + secrets.token_hex(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
 
 
 def _create(path: Path) -> None:

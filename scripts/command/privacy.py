@@ -37,3 +37,23 @@ def audit(
     if stopped:
         typer.echo("leaks: " + "; ".join(stopped.values()), err=True)
         raise typer.Exit(1)
+
+
+@app.command("rotate-key")
+def rotate_key(
+    store: Annotated[str, typer.Option(help="Feedback store: local folder or object-store URI")],
+    keys_given: Annotated[
+        bool, typer.Option("--keys-given", help="The new key is there already: only carry the rows on")
+    ] = False,
+) -> None:
+    """Change the key of the pseudonyms; the people in the store stay linkable, rows of before get the new pseudonyms."""
+    from datetime import UTC, datetime
+
+    from flywheel.components.intake.key_rotation import rotate
+    from flywheel.components.store import lineage
+
+    done = rotate(store, new_key=not keys_given)
+    lineage.record_step(store, done.record(f"rotate-key-{datetime.now(UTC):%Y%m%dT%H%M%S}"))
+    for table, count in done.rows.items():
+        typer.echo(f"{table}: {count} rows of {done.subjects[table]} people carried on")
+    typer.echo(f"key {done.key_id} is in use; keep the older keys beside it")

@@ -16,7 +16,7 @@ from flywheel.components.intake.pseudonyms import for_store
 from flywheel.components.store import delta_table
 from flywheel.components.store.tables import SCHEMAS, row_id
 
-_PSEUDONYM = re.compile(r"[0-9a-f]{32}")  # users replayed from the store have theirs already
+_PSEUDONYM = re.compile(r"[0-9a-f]{32}(?:-[0-9a-f]{8})?")  # users replayed from the store have theirs already
 _SIMULATED = {"simulated": True}  # these users' reactions were drawn, not observed
 
 
@@ -40,7 +40,9 @@ def write(store: str, run_id: str, turns: Sequence[Turn], visits: dict[str, list
     clean = _scrubbed(turns, questions)
     pseudonyms = for_store(store)
     names = {
-        subject: subject if _PSEUDONYM.fullmatch(subject) else pseudonyms.of("subject", f"user:{subject}")
+        subject: pseudonyms.newest(subject)
+        if _PSEUDONYM.fullmatch(subject)
+        else pseudonyms.of("subject", f"user:{subject}")
         for subject in {turn.subject for turn in turns}
     }
     interactions: list[dict[str, Any]] = []

@@ -1,16 +1,21 @@
-"""Placeholders such as `[EMAIL_1]`: they keep the kind, and the same value gets the same number."""
+"""Placeholders such as `[EMAIL_1]`: they keep the kind, and the same value gets the same number.
 
+Within one record numbers are 1, 2, ... A conversation may span records, files and runs, in any order and on many
+machines at once; to number its values in their order would need a table of all values ever seen, which is just what
+must not be kept. So there the number is a keyed hash of the value under the conversation's own key: up to six digits, the
+same wherever the conversation goes on, nothing kept. Two values of a kind get one number with a chance of one in 999,999.
+"""
+
+import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from flywheel.components.intake.privacy.names import words_of
 
 PLACEHOLDER = re.compile(r"\[([A-Z]{2,12})_(\d{1,9})\]")
+NUMBERS = 999_999  # of a conversation's values
 _SPELLED = ("EMAIL", "SECRET", "NAME", "ADDRESS")
-
-# (kind, value in its normal form) -> number; for values that must keep their number beyond one call
-Numbering = Callable[[str, str], int]
 
 
 def normal_form(kind: str, value: str) -> str:
@@ -25,14 +30,14 @@ class Placeholders:
 
     Args:
         texts: The group's texts.
-        numbering: Where numbers come from; None: 1, 2, ... in the order of appearance.
+        key: Of the conversation (at most 64 bytes); empty: numbers 1, 2, ... in the order of appearance.
     """
 
-    def __init__(self, texts: Iterable[str], numbering: Numbering | None = None) -> None:
+    def __init__(self, texts: Iterable[str], key: bytes = b"") -> None:
+        self._key = key
         self._next: Counter[str] = Counter()
         self._known: dict[tuple[str, str], int] = {}
-        self._numbering = numbering
-        for text in texts if numbering is None else ():
+        for text in texts if not key else ():
             if "_" in text:
                 for kind, number in PLACEHOLDER.findall(text):
                     self._next[kind] = max(self._next[kind], int(number))
@@ -47,7 +52,9 @@ class Placeholders:
         return f"[{kind}_{self._known[key]}]"
 
     def _number(self, kind: str, form: str) -> int:
-        if self._numbering is not None:
-            return self._numbering(kind, form)
+        if self._key:
+            data = form.encode("utf-8", "surrogatepass")
+            digest = hashlib.blake2b(data, digest_size=8, key=self._key, person=kind.encode()).digest()
+            return 1 + int.from_bytes(digest) % NUMBERS
         self._next[kind] += 1
         return self._next[kind]

@@ -7,7 +7,7 @@ and the family's recognizers, which are more of them and slower, see windows aro
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from flywheel.components.intake.privacy import names
 from flywheel.components.intake.privacy.families import FAMILIES, Family
 from flywheel.components.intake.privacy.matching_text import FoldedBatch, MatchingText, fold_all, readable
-from flywheel.components.intake.privacy.placeholders import PLACEHOLDER, Numbering, Placeholders
+from flywheel.components.intake.privacy.placeholders import PLACEHOLDER, Placeholders
 from flywheel.components.intake.privacy.repeats import Repeats
 from flywheel.components.intake.privacy.spans import BORDER, CUT, TAKEN, Recognizer, Span
 from flywheel.components.intake.privacy.windows import Compact, Joined
@@ -38,7 +38,7 @@ def scrub_texts(
     groups: Sequence[int] | None = None,
     *,
     gated: bool = True,
-    numbering: Callable[[int], Numbering | None] | None = None,
+    keys: Sequence[bytes] | None = None,
     extra: Sequence[Recognizer] = (),
 ) -> ScrubResult:
     """Replace personal data by placeholders that keep its kind.
@@ -51,7 +51,8 @@ def scrub_texts(
         texts: Any strings, also with lone surrogates (bytes that were not UTF-8, by `surrogateescape`).
         groups: A number per text, the same for texts that belong together (one record); None: each on its own.
         gated: Whether the recognizers see windows only; False only to test that the triggers let all through.
-        numbering: Group -> numbering of its placeholders (`conversation_numbers`); None: 1, 2, ... in each group.
+        keys: A key per text, the same within a group: values get numbers that every call with this key gives them
+            (`placeholders`); an empty key or None: 1, 2, ... in each group.
         extra: Recognizers of an extra (`ner`), which see every text whole, after all others.
 
     Returns:
@@ -78,7 +79,7 @@ def scrub_texts(
             folded = {number: batch.text(number) for number in mine}
             spans = _with_repeats({number: text.folded for number, text in folded.items()}, found)
             originals = [texts[index] for index in members[group]]
-            placeholders = Placeholders(originals, numbering(group) if numbering is not None else None)
+            placeholders = Placeholders(originals, keys[members[group][0]] if keys is not None else b"")
             for number, those in spans.items():
                 result[order[number]] = _replace(texts[order[number]], folded[number], those, placeholders)
                 counts.update([span.kind for span in those])

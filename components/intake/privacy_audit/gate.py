@@ -51,7 +51,7 @@ def failing(audit: Audit, least: Mapping[str, float] = DEFAULT_LEAST) -> dict[st
         one = audit.types.get(kind)
         if one is None or one.low >= needed:
             continue
-        if one.counted < _enough(needed):
+        if one.counted < _enough(needed) and (one.share >= needed or not one.counted):
             words[kind] = (
                 f"{kind}: only {one.counted} of {one.counted + one.lost} canaries came through to the tables, too few to show "
                 f"a recall of {needed:.0%}"
