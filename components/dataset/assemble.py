@@ -10,7 +10,16 @@ from typing import Any
 from flywheel.components.contracts.dataset import DatasetManifest, EvaluationItem
 from flywheel.components.contracts.lineage import RowCounts
 from flywheel.components.contracts.tables import CandidateSnapshot
-from flywheel.components.dataset import blend, evaluation_items, liked_answers, replay, split, trl_shapes
+from flywheel.components.curation.synthetic import rows as synthetic_file
+from flywheel.components.dataset import (
+    blend,
+    evaluation_items,
+    liked_answers,
+    replay,
+    split,
+    synthetic_rows,
+    trl_shapes,
+)
 from flywheel.components.dataset.corrections import Correction, read_corrections, settle
 from flywheel.components.dataset.leakage import Leakage, count_leaks, leaked_groups
 from flywheel.components.dataset.manifest import build_manifest
@@ -64,6 +73,8 @@ def assemble_dataset(
     replay_share: float = 0.5,
     test_share: float = 0.25,
     seed: int = 7,
+    synthetic: str = "",
+    synthetic_share: float = 0.1,
 ) -> Assembled:
     """Write the SFT rows, the preference pairs, the evaluation items and the manifest; the manifest comes last.
 
@@ -77,6 +88,8 @@ def assemble_dataset(
         replay_share: Share of the SFT rows that is original data, 0 to below 1.
         test_share: Expected share of the near-duplicate groups that is held out, 0 to below 1.
         seed: Of split, sample and order.
+        synthetic: JSON lines of synthetic rows (`expand_thin_clusters`); "" for none. They train only.
+        synthetic_share: Greatest share of synthetic rows among corrections and synthetic rows, 0 to below 1.
 
     Returns:
         Manifest, counts and what the report draws.
@@ -89,6 +102,7 @@ def assemble_dataset(
     snapshot = CandidateSnapshot.read(candidates)
     accepted = read_corrections(snapshot)
     original = replay.read_replay(replay_data)
+    made = synthetic_file.read(synthetic)
     golden_items = evaluation_items.read_golden(golden)
     sorted_out = _place(accepted, {prompt_key(item.messages) for item in golden_items}, test_share, seed)
     if not sorted_out.train:
@@ -111,10 +125,20 @@ def assemble_dataset(
     drawn = blend.sample(safe, wanted, lambda row: f"{row.key}\0{row.completion}", seed)
     rows = [trl_shapes.correction_row(item, sorted_out.unit_of[item.candidate_id]) for item in sorted_out.train]
     rows += [trl_shapes.replay_row(row, _replay_group(row)) for row in drawn]
+    held_units = {sorted_out.unit_of[item.candidate_id] for item in sorted_out.held_out}
+    added = synthetic_rows.training_rows(
+        made,
+        {item.candidate_id: sorted_out.unit_of[item.candidate_id] for item in sorted_out.train},
+        held_units,
+        keys,
+        {item.key for item in accepted},
+        synthetic_share,
+        seed,
+    )
+    rows += added.rows
     rows = blend.shuffle(rows, lambda row: f"{row['candidate_id']}\0{row['prompt']}\0{row['completion']}", seed)
 
     unit_of_group = {item.group_id: sorted_out.unit_of[item.candidate_id] for item in accepted}
-    held_units = {sorted_out.unit_of[item.candidate_id] for item in sorted_out.held_out}
     preferences = training_pairs(pairs, sorted_out.unit_of, unit_of_group, held_units, sorted_out.dropped, keys)
     leakage = Leakage(
         before={
@@ -129,6 +153,7 @@ def assemble_dataset(
     )
     leaked = leaked_groups((row["group_id"] for row in [*rows, *preferences.rows]), held_units)
     recipe = {"replay_share": replay_share, "test_share": test_share, "seed": seed}
+    recipe |= {"synthetic_share": synthetic_share} if synthetic else {}
     evaluation = [item.model_dump(mode="json") for item in items]
     manifest = build_manifest(
         run_id,
@@ -165,6 +190,7 @@ def assemble_dataset(
             "leakage": leakage.details(),
             "replay": replay_counts,
             "replay_first_fault": original.first_fault,
+            "synthetic": {"read": added.read, "train": len(added.rows), **added.left_out},
             "pairs": {"read": preferences.read, "train": len(preferences.rows), **preferences.left_out},
             "golden_conflicts": evaluation_items.conflict_details(conflicts),
             "superseded_examples": [

@@ -21,6 +21,8 @@ def assemble_dataset(
     replay_share: float = 0.5,
     test_share: float = 0.25,
     seed: int = 7,
+    synthetic: dsl.Input[dsl.Dataset] = None,
+    synthetic_share: float = 0.1,
 ) -> int:
     """Blend accepted corrections with original data, hold groups out for evaluation, and write down where all is from.
 
@@ -30,7 +32,8 @@ def assemble_dataset(
         replay_data: JSON lines of original data; empty for none.
         golden: JSON lines of evaluation items; empty for none.
         sft: Training rows, a Hugging Face dataset: prompt, completion, source, group_id, candidate_id.
-        preferences: Pairs of the training groups: prompt, chosen, rejected, candidate_id, group_id.
+        preferences: Pairs of the training groups: prompt, chosen, rejected, candidate_id, group_id, and where each is
+            from: pair_id, evidence, evidence_ids, support, weight.
         evaluation: JSON lines of evaluation items: held-out corrections (suite "changed") and the golden items.
         manifest: Dataset manifest (`flywheel.dataset/v1`).
         metrics: Rows by source, evaluation items by suite, leaks before and after the guard.
@@ -39,6 +42,8 @@ def assemble_dataset(
         replay_share: Share of the training rows that is original data, 0 to below 1.
         test_share: Expected share of the near-duplicate groups held out, 0 to below 1.
         seed: Of split, sample and order.
+        synthetic: Synthetic rows (`expand_thin_clusters`), which train and never evaluate; may be left out.
+        synthetic_share: Greatest share of synthetic rows among corrections and synthetic rows, 0 to below 1.
 
     Returns:
         Training rows.
@@ -54,17 +59,10 @@ def assemble_dataset(
 
     started = datetime.now(UTC)
     outputs = assemble.Outputs(sft.path, preferences.path, evaluation.path, manifest.path)
-    done = assemble.assemble_dataset(
-        candidates.path,
-        pairs.path,
-        replay_data,
-        golden,
-        outputs,
-        run_id,
-        replay_share=replay_share,
-        test_share=test_share,
-        seed=seed,
-    )
+    inputs = candidates.path, pairs.path, replay_data, golden
+    shares = {"replay_share": replay_share, "test_share": test_share, "synthetic_share": synthetic_share}
+    added = synthetic.path if synthetic else ""
+    done = assemble.assemble_dataset(*inputs, outputs, run_id, **shares, seed=seed, synthetic=added)
     rows = done.manifest.splits["sft"].rows
     manifest.metadata.update(digest=done.manifest.digest, run_id=run_id)
     sft.metadata.update(digest=done.manifest.splits["sft"].digest)
