@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from flywheel.components.intake.formats import flat_record, kserve_log
 from flywheel.components.intake.formats.fields import NO_CONSENT
-from flywheel.components.intake.formats.free_form import text_of
+from flywheel.components.intake.json_text import text_of
 from flywheel.components.intake.raw_row import RawRow
 
 _WAITING_BYTES = 128 << 20  # raw halves never touch a disk, so they wait in memory

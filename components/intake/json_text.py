@@ -40,3 +40,13 @@ def _deep(value: Any) -> bool:
         if not level:
             return False
     return True
+
+
+def text_of(value: Any) -> str:
+    """Return a text as it is, and anything else as JSON."""
+    if isinstance(value, str):
+        return value
+    try:
+        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # lone surrogates, integers of more than 64 bits
+        return json.dumps(value, default=str, ensure_ascii=False)

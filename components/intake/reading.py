@@ -11,8 +11,7 @@ import pyarrow.parquet as pq
 from flywheel.components.intake.errors import IntakeError
 from flywheel.components.intake.formats import registry
 from flywheel.components.intake.formats.fields import NotAnInteraction
-from flywheel.components.intake.formats.free_form import text_of
-from flywheel.components.intake.json_text import parse_json
+from flywheel.components.intake.json_text import parse_json, text_of
 from flywheel.components.intake.json_values import read_values, spans_lines
 from flywheel.components.intake.lines import DEFAULT_MAX_LINE_BYTES, Line, chunks, read_lines
 from flywheel.components.intake.raw_row import RawRow

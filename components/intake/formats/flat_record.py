@@ -7,6 +7,7 @@ import orjson
 
 from flywheel.components.contracts.feedback import Annotator
 from flywheel.components.intake import ratings
+from flywheel.components.intake.json_text import text_of
 from flywheel.components.intake.ratings import RatingRule
 
 _ALIASES = {
@@ -70,7 +71,7 @@ def read(value: dict[str, Any], rule: RatingRule = ratings.DEFAULT) -> dict[str,
     if extra:
         attributes["message_fields"] = extra
     fields["signals"], unknown = signals(rest.pop("signals", None), rest, rule)
-    if rest.get("annotator") in _ANNOTATORS:
+    if isinstance(rest.get("annotator"), str) and rest["annotator"] in _ANNOTATORS:
         fields["annotator"] = Annotator(rest.pop("annotator"))
     rest.pop("consent", None)
     attributes |= {name: item for name, item in (rest | unknown).items() if item is not None}
@@ -179,7 +180,7 @@ def signals(
             found[name] = _number(name, given[name])
     error = given.get("error")
     if error not in (None, False, "", "None", "null", 0):
-        found["error"] = error if isinstance(error, str) else orjson.dumps(error, default=str).decode()
+        found["error"] = text_of(error)
     return found, unknown
 
 

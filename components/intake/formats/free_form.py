@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import orjson
-
 from flywheel.components.intake.formats.flat_record import content_text, plain_messages
 from flywheel.components.intake.json_text import parse_json
 
@@ -26,11 +24,6 @@ def structure(value: Any) -> Any:
         except ValueError:
             return value
     return value
-
-
-def text_of(value: Any) -> str:
-    """Return a text as it is, and anything else as JSON."""
-    return value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
 
 
 def question(value: Any) -> tuple[list[dict[str, str]], Extra]:

@@ -18,7 +18,8 @@ PAIR = "kserve_inference"  # key of a row that holds both halves
 
 def detect(row: dict[str, Any]) -> bool:
     """Whether a row is an event of the payload logger, or a pair of them."""
-    return PAIR in row or (row.get("specversion") is not None and row.get("type") in cloud_events.TYPES)
+    kind = row.get("type")
+    return PAIR in row or (row.get("specversion") is not None and isinstance(kind, str) and kind in cloud_events.TYPES)
 
 
 def units(row: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from flywheel.components.intake.formats import free_form, named_score
 from flywheel.components.intake.formats.fields import NotAnInteraction, first, kept, milliseconds, text, whole
+from flywheel.components.intake.json_text import text_of
 from flywheel.components.intake.ratings import RatingRule
 
 _TYPES = ("SPAN", "GENERATION", "EVENT", "AGENT", "TOOL", "CHAIN", "RETRIEVER", "EVALUATOR", "EMBEDDING", "GUARDRAIL")
@@ -143,7 +144,7 @@ def _score(row: dict[str, Any], rule: RatingRule) -> dict[str, Any]:
     comment = first(rest, "comment")
     rest.pop("author_user_id", None)  # the annotator's account, not the one who asked
     if kind == "CORRECTION":
-        correction = said if said is not None else None if value is None else free_form.text_of(value)
+        correction = said if said is not None else None if value is None else text_of(value)
         if not correction or not correction.strip():
             raise ValueError("score of type CORRECTION: no corrected output")
         who = named_score.KINDS.get(str(source).upper(), named_score.Annotator.USER)

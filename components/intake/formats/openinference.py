@@ -14,6 +14,7 @@ from typing import Any
 from flywheel.components.intake.formats import free_form, named_score, spans
 from flywheel.components.intake.formats.fields import NotAnInteraction, first, kept, milliseconds, text, whole
 from flywheel.components.intake.formats.flat_record import plain_messages
+from flywheel.components.intake.json_text import text_of
 from flywheel.components.intake.ratings import RatingRule
 
 _KIND = "openinference.span.kind"
@@ -141,7 +142,7 @@ def _message(one: dict[str, Any], role: str) -> dict[str, Any]:
     if parts:
         content = [part if isinstance(part.get("text"), str) else {"type": part.get("type", "part")} for part in parts]
     elif content is not None and not isinstance(content, str | list):
-        content = free_form.text_of(content)
+        content = text_of(content)
     calls = spans.indexed(fields, "tool_calls")
     given = fields.pop("role", None)
     return free_form.with_role(

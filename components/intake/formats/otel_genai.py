@@ -14,7 +14,8 @@ from typing import Any
 from flywheel.components.intake.formats import named_score, spans
 from flywheel.components.intake.formats.fields import NotAnInteraction, first, kept, milliseconds, text, whole
 from flywheel.components.intake.formats.flat_record import plain_messages
-from flywheel.components.intake.formats.free_form import structure, text_of, with_role
+from flywheel.components.intake.formats.free_form import structure, with_role
+from flywheel.components.intake.json_text import text_of
 from flywheel.components.intake.ratings import RatingRule
 
 _EVALUATION = "gen_ai.evaluation.result"

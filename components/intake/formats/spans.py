@@ -115,7 +115,7 @@ def span(row: dict[str, Any]) -> Span:
         attributes=attributes_of({"attributes": _take(row, "attributes")}),
         events=[event(one) for one in _objects(_take(row, "events"))],
         error=(str(said) or "error") if failed else None,
-        resource=attributes_of(resource) if _object(resource) and "attributes" in resource else resource or {},
+        resource=_resource(resource),
         rest={name: item for name, item in row.items() if item not in (None, "", [], {})},
     )
 
@@ -227,6 +227,12 @@ def _with_columns(row: dict[str, Any]) -> dict[str, Any]:
                 k: v for k, v in columns.items() if v is not None
             }
     return row
+
+
+def _resource(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {} if value is None else {"resource": value}
+    return attributes_of(value) if "attributes" in value else value
 
 
 def _take(row: dict[str, Any], *names: str) -> Any:

@@ -15,6 +15,7 @@ from flywheel.components.contracts.feedback import Annotator
 from flywheel.components.intake.formats import free_form, named_score
 from flywheel.components.intake.formats.fields import first, kept, text
 from flywheel.components.intake.formats.flat_record import plain_messages
+from flywheel.components.intake.json_text import text_of
 from flywheel.components.intake.ratings import RatingRule
 
 _UUID7 = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -74,7 +75,9 @@ def _feedback(rest: dict[str, Any], rule: RatingRule) -> dict[str, Any]:
     identity = text(first(rest, "id", "feedback_id"))
     demonstration = "target_id" not in rest
     about = text(first(rest, "inference_id") if demonstration else first(rest, "target_id"))
-    value = rest.pop("value")
+    value = rest.pop("value", None)
+    if value is None:
+        raise ValueError("value: missing")
     metric = text(first(rest, "metric_name"))
     tags = rest["tags"] if isinstance(rest["tags"], dict) else {}
     who = _annotator(tags, metric, rule)
@@ -120,7 +123,7 @@ def _boolean(value: Any) -> Any:
 
 
 def _system(value: Any) -> str:
-    return value if isinstance(value, str) else free_form.text_of(value)
+    return value if isinstance(value, str) else text_of(value)
 
 
 def _message(message: Any) -> dict[str, Any]:
@@ -131,7 +134,7 @@ def _message(message: Any) -> dict[str, Any]:
         text_part, others = _blocks(content)
         rest = {name: item for name, item in message.items() if name != "content"}
         return rest | {"content": text_part} | ({"blocks": others} if others else {})
-    return message if isinstance(content, str | None) else message | {"content": free_form.text_of(content)}
+    return message if isinstance(content, str | None) else message | {"content": text_of(content)}
 
 
 def _blocks(blocks: list[Any]) -> tuple[str, list[Any]]:
@@ -141,9 +144,9 @@ def _blocks(blocks: list[Any]) -> tuple[str, list[Any]]:
         kind = block.get("type") if isinstance(block, dict) else None
         if kind in ("text", "raw_text", "template"):
             said = next((block[name] for name in ("text", "value", "arguments") if name in block), "")
-            pieces.append(free_form.text_of(said))
+            pieces.append(text_of(said))
         elif kind == "tool_result":
-            pieces.append(free_form.text_of(block.get("result", "")))
+            pieces.append(text_of(block.get("result", "")))
         elif isinstance(block, str):
             pieces.append(block)
         elif isinstance(block, dict):
@@ -161,8 +164,8 @@ def _output(value: Any) -> tuple[str | None, list[Any]]:
     if isinstance(value, dict) and isinstance(value.get("raw"), str):
         return value["raw"], []
     if isinstance(value, dict) and value.get("parsed") is not None:
-        return free_form.text_of(value["parsed"]), []
-    return free_form.text_of(value), []
+        return text_of(value["parsed"]), []
+    return text_of(value), []
 
 
 def _time_in(identity: str | None) -> int | None:
