@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
+from flywheel.components.intake.json_text import text_of
 from flywheel.components.intake.pseudonyms import Pseudonymizer
 from flywheel.components.intake.raw_row import RawRow
 from flywheel.components.intake.scrubbed_json import collect, rebuild
@@ -42,7 +41,7 @@ class Refusal:
         if self.reason == "no_consent":
             kept = ""
         elif self.raw.value is not None:
-            kept = orjson.dumps(rebuild(self.raw.value, scrubbed), option=orjson.OPT_NON_STR_KEYS).decode()
+            kept = text_of(rebuild(self.raw.value, scrubbed))
         else:
             kept = next(scrubbed)
             kept = kept[:-_CUT_BACK] if self._cut() else kept
