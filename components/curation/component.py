@@ -58,8 +58,14 @@ def classify_corrections(
     store: str,
     run_id: str,
     labels: str = "",
+    encoder: str = "hashed",
+    annotator_url: str = "",
+    annotator_model: str = "",
+    annotator_key_variable: str = "",
 ) -> int:
     """Classify corrections as factual, tone or clarity, with a calibrated confidence.
+
+    What people decided in reviews teaches the classifier too, and their answers to the random audit calibrate it.
 
     Args:
         kept: Parquet of `deduplicate_feedback`.
@@ -69,18 +75,24 @@ def classify_corrections(
         store: URI of the feedback store; the step records itself there.
         run_id: Run that this step belongs to.
         labels: Path of own labels, JSON lines of prompt, response, correction and category; "" for the packaged ones.
+        encoder: Texts beside the edit features: `hashed` n-grams, or `minilm` sentence embeddings (extra `embeddings`).
+        annotator_url: OpenAI-compatible endpoint of a model that votes too; what it fails on goes to review.
+        annotator_model: Its name at the endpoint.
+        annotator_key_variable: Name of the environment variable with the endpoint's key; "" for no key.
 
     Returns:
         Corrections classified.
 
     Raises:
         FileNotFoundError: There is no such labels file.
-        ValueError: A label is not valid; the message names the line.
+        ValueError: A label or a parameter is not valid; the message names the line.
+        ModuleNotFoundError: The image lacks the encoder's extra.
     """
-    from flywheel.components.curation.stages.classify import classify
+    from flywheel.components.curation.stages.classify import AnnotatorPlace, classify
     from flywheel.components.store import lineage
 
-    record = classify(kept.path, classified.path, run_id, labels)
+    voter = AnnotatorPlace(annotator_url, annotator_model, annotator_key_variable)
+    record = classify(kept.path, classified.path, run_id, labels, store=store, encoder=encoder, annotator=voter)
     lineage.record_step(store, record)
     calibration = record.details["calibration"]
     quality.log_confusion_matrix(calibration["categories"], calibration["confusion"])

@@ -69,7 +69,9 @@ def read_suspects(store: str, run_id: str) -> list[Suspect]:
     columns = ["candidate_id", "messages", "response", "correction", "category", "reason"]
     rows = delta_table.read(table, columns, pc.field("run_id") == run_id).to_pylist()
     reviews = _reviews(store) if delta_table.exists(store, "reviews") else {}
-    found = [suspect for row in rows if (suspect := _suspect(row, reviews.get(row["candidate_id"], "")))]
+    # what people said of an earlier run's candidate, curation has applied to this run's
+    said = {row["candidate_id"]: "reject" for row in rows if row["reason"] == "rejected_in_review"} | reviews
+    found = [suspect for row in rows if (suspect := _suspect(row, said.get(row["candidate_id"], "")))]
     return sorted(found, key=lambda suspect: suspect.candidate_id)
 
 
@@ -78,7 +80,8 @@ def _reviews(store: str) -> dict[str, str]:
     from flywheel.components.store import delta_table
 
     rows = delta_table.read(delta_table.latest(store, "reviews")).to_pylist()
-    ordered = sorted(rows, key=lambda row: (row["timestamp"], row["review_id"]))
+    given = [row for row in rows if row["verdict"] not in ("requested", "withdrawn")]
+    ordered = sorted(given, key=lambda row: (row["timestamp"], row["review_id"]))
     return {row["candidate_id"]: row["verdict"].strip().casefold() for row in ordered}
 
 
