@@ -18,7 +18,8 @@ KEY, OTHER = b"k" * 16, b"o" * 16
 
 def log(path, *turns):
     rows = [
-        {"timestamp": "2026-11-20T12:00:00Z", "prompt": prompt, "response": "ok", "conversation": conversation}
+        {"timestamp": "2026-11-20T12:00:00Z", "prompt": prompt, "response": "ok"}
+        | ({"conversation": conversation} if conversation else {})
         for conversation, prompt in turns
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -43,7 +43,9 @@ class Pattern:
     """
 
     def __init__(self, text: str, *, ignore_case: bool = True) -> None:
-        self._compiled = re2.compile(text.replace("[^", f"[^{_NOT_OVER}").encode(), options(ignore_case))
+        self.source = text.replace("[^", f"[^{_NOT_OVER}")
+        self.ignore_case = ignore_case
+        self._compiled = re2.compile(self.source.encode(), options(ignore_case))
         self.groups = self._compiled.groups
 
     def finditer(self, text: str) -> Iterator[Found]:

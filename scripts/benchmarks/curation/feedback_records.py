@@ -5,6 +5,7 @@ boilerplate sentences that many share, as support mail has. 10 % are copies with
 3 % exact copies, 30 % carry values made by Faker (`faker_values`), with decoys that only look like them.
 """
 
+import hashlib
 import json
 import random
 import subprocess
@@ -114,10 +115,11 @@ def write(folder: Path, rows: int, seed: int = SEED, personal: Sequence[tuple[st
 
 
 def _by_faker(seed: int, count: int = 30_000) -> list[tuple[str, str]]:
-    path = cache() / "data" / f"personal-{count}-{seed}.jsonl"
+    script = Path(__file__).with_name("faker_values.py")
+    made_by = hashlib.sha256(script.read_bytes()).hexdigest()[:8]
+    path = cache() / "data" / f"personal-{count}-{seed}-{made_by}.jsonl"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        script = Path(__file__).with_name("faker_values.py")
         part = path.with_suffix(".part")
         subprocess.run([str(python_of(FAKER)), str(script), str(part), str(count), str(seed)], check=True)
         part.rename(path)
