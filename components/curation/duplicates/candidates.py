@@ -83,17 +83,19 @@ def sample(blocks: Iterable[Shingles], share: float) -> Sample:
     return Sample(np.concatenate(hashes), np.concatenate(documents), np.concatenate(counts), np.concatenate(totals))
 
 
-def pairs(sampled: Sample, blocks: Blocks, share: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def pairs(
+    sampled: Sample, blocks: Blocks, share: float, labels: Callable[[], np.ndarray]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs that may share the part `share` of the distinct shingles of either document.
 
     Args:
         sampled: Sample of n documents.
         blocks: Makes the shingles of chosen documents again, in the order given.
         share: Least part of the shared shingles, in (0, 1].
+        labels: Groups of the documents by what was yielded so far, shape (n,); inside them no pair is of use.
 
     Yields:
-        Two arrays of document numbers, left smaller than right; no pair twice in one block, blocks in an order in which
-        the first ones connect most.
+        Two arrays of document numbers, left smaller than right; no pair twice in one block.
     """
     bits = max(1, int(len(sampled.counts) - 1).bit_length())
     low = np.uint64((1 << bits) - 1)
@@ -125,7 +127,7 @@ def pairs(sampled: Sample, blocks: Blocks, share: float) -> Iterator[tuple[np.nd
     kept = shared >= np.maximum(1, least[view])
     yield left[kept], right[kept]
     lost = (rates == 1) & (useful <= missing) & (found > 0)
-    yield from _through_rarest(keys, documents, runs, lost, missing, bits)
+    yield from _through_rarest(keys, documents, runs, lost, missing, bits, labels)
 
 
 def _run_lengths(hashes: np.ndarray) -> np.ndarray:
@@ -186,7 +188,13 @@ def distinct(values: np.ndarray) -> np.ndarray:
 
 
 def _through_rarest(
-    keys: np.ndarray, documents: np.ndarray, runs: np.ndarray, lost: np.ndarray, missing: np.ndarray, bits: int
+    keys: np.ndarray,
+    documents: np.ndarray,
+    runs: np.ndarray,
+    lost: np.ndarray,
+    missing: np.ndarray,
+    bits: int,
+    labels: Callable[[], np.ndarray],
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of documents that have hardly any shingle of their own, by the prefix filter: rarest shingles first."""
     mine = np.flatnonzero(lost[documents])
@@ -199,9 +207,21 @@ def _through_rarest(
     prefix = order[(rank <= missing[owners]) & (runs[order] > MANY)]
     prefix.sort()
     hashes, owners = keys[prefix] >> np.uint64(bits), documents[prefix]
-    for apart in range(1, min(WINDOW, len(hashes))):
+    for apart in range(1, WINDOW):
+        if apart & (apart - 1) == 0:  # at every power of two
+            open_ = _not_one_group(hashes, labels()[owners])
+            hashes, owners = hashes[open_], owners[open_]
         same = np.flatnonzero(hashes[apart:] == hashes[:-apart])
         if not len(same):
             return
         packed = distinct(owners[same] << bits | owners[same + apart])
         yield packed >> bits, packed & ((1 << bits) - 1)
+
+
+def _not_one_group(hashes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Which elements are in a run of equal hashes that has several labels."""
+    if not len(hashes):
+        return np.zeros(0, dtype=bool)
+    begin = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]]))
+    several = np.minimum.reduceat(labels, begin) < np.maximum.reduceat(labels, begin)
+    return np.repeat(several, np.diff([*begin, len(hashes)]))

@@ -21,9 +21,11 @@ from flywheel.components.curation.duplicates.edges import EXACT, NEAR, SEMANTIC,
 from flywheel.components.curation.guards.askers import Askers, LastAsked
 from flywheel.components.curation.texts.claims import claim_of, fact_of
 from flywheel.components.curation.texts.normal_form import normal_form, question_form
+from flywheel.components.store.engine import Engine
 from flywheel.components.store.tables import row_id
 
 _TIME = pa.timestamp("us", "UTC")
+_TEXTS = ("context", "prompt", "response", "correction")
 SCHEMA = pa.schema(
     [
         *CORRECTION_SCHEMA,
@@ -82,6 +84,7 @@ def deduplicate(
     asked: LastAsked | None = None,
     semantic: float = 0.0,
     encoder: str = "hashed",
+    on: Engine | None = None,
 ) -> Deduplicated:
     """Keep the earliest record of each near-duplicate group.
 
@@ -94,6 +97,7 @@ def deduplicate(
         asked: Who got the corrected answers, from `askers.last_asked`; without, only the correctors count.
         semantic: Least cosine in every field of semantic duplicates, in (0, 1]; 0: none are looked for.
         encoder: Name of the encoder for them (`encoders.encoder`).
+        on: Engine that brings the texts into normal form; None: this process.
 
     Raises:
         ValueError: `jaccard` or `semantic` is out of range, or there is no such encoder.
@@ -102,8 +106,9 @@ def deduplicate(
         corrections.select(CORRECTION_SCHEMA.names).to_pylist(),
         key=lambda row: (row["timestamp"], row["interaction_id"], row["subject"], row["correction"]),
     )
-    questions = [(normal_form(row["context"]), question_form(row["prompt"])) for row in rows]
-    answers = [(normal_form(row["response"]), normal_form(row["correction"])) for row in rows]
+    forms = _forms(pa.table({name: pa.array([row[name] for row in rows], pa.string()) for name in _TEXTS}), on)
+    questions = list(zip(forms["context"].to_pylist(), forms["prompt"].to_pylist(), strict=True))
+    answers = list(zip(forms["response"].to_pylist(), forms["correction"].to_pylist(), strict=True))
     contents = [question + answer for question, answer in zip(questions, answers, strict=True)]
     of_question = near_duplicates.group(questions, lexicon, jaccard)
     of_wording = near_duplicates.group(contents, lexicon, jaccard)
@@ -234,13 +239,22 @@ def _semantic(
     return connected(len(labels), np.concatenate([every, found.left]), np.concatenate([first, found.right]))
 
 
+def _forms(texts: pa.Table, on: Engine | None) -> pa.Table:
+    units = [texts] if on is None or texts.num_rows == 0 else on.split(texts)
+    return pa.concat_tables(map(_in_normal_form, units) if on is None else on.map(_in_normal_form, units))
+
+
+def _in_normal_form(texts: pa.Table) -> pa.Table:
+    return pa.table(
+        {
+            name: pa.array([(question_form if name == "prompt" else normal_form)(text) for text in column], pa.string())
+            for name, column in ((name, texts[name].to_pylist()) for name in _TEXTS)
+        }
+    )
+
+
 def _joined(count: int, *labellings: Sequence[Hashable]) -> list[int]:
     """Connected components of rows that share a label in any labelling; None is no label."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    if count == 0:
-        return []
     nodes: dict[Hashable, int] = {}
     left, right = [], []
     for which, labels in enumerate(labellings):
@@ -248,9 +262,7 @@ def _joined(count: int, *labellings: Sequence[Hashable]) -> list[int]:
             if label is not None:
                 left.append(row)
                 right.append(count + nodes.setdefault((which, label), len(nodes)))
-    size = count + len(nodes)
-    graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(size, size))
-    return [int(label) for label in connected_components(graph, directed=False)[1][:count]]
+    return connected(count + len(nodes), np.array(left, np.int64), np.array(right, np.int64))[:count].tolist()
 
 
 def _names(kind: str, labels: Iterable[int], questions: Sequence[tuple[str, str]]) -> dict[int, str]:

@@ -76,7 +76,11 @@ def groups(
     left, right = np.arange(len(texts)), first
     labels = connected(len(texts), left, right)
     near: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    for a, b in candidates.pairs(reduced, blocks, least):
+
+    def known() -> np.ndarray:
+        return labels
+
+    for a, b in candidates.pairs(reduced, blocks, least, known):
         apart = labels[a] != labels[b]
         similarity = jaccard.similarities(a[apart], b[apart], blocks)
         enough = similarity >= least

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 EXACT, NEAR, SEMANTIC = "exact", "near", "semantic"
+MOST_EDGES = 20_000_000  # that one process connects in memory, which takes it about 1 GB; more go through Daft
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ def connected(count: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
     if count == 0:
         return np.zeros(0, dtype=np.int64)
+    if len(left) > MOST_EDGES:
+        from flywheel.components.curation.duplicates import distributed_components
+
+        return distributed_components.connected(count, left, right)
     graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(count, count))
     labels = connected_components(graph, directed=False)[1]
     first = np.full(labels.max() + 1, count, dtype=np.int64)

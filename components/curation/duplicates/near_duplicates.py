@@ -11,15 +11,16 @@ MinHash: Broder (1997), "On the resemblance and containment of documents"; LSH b
 1 - (1 - 0.8^5)^24 > 0.9999; signature-only LSH would have a precision of about 0.88, verification makes it exact.
 """
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from flywheel.components.curation.duplicates.edges import connected
 from flywheel.components.curation.texts.entity_lexicon import signature
 from flywheel.components.curation.texts.lexicons import words as word_list
+from flywheel.components.store.engine import daft_module
 
 Document = tuple[str, ...]  # normal forms
 
@@ -44,9 +45,6 @@ def group(documents: Sequence[Document], lexicon: frozenset[str], jaccard: float
     Raises:
         ValueError: `jaccard` is out of range.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     if not 0 < jaccard <= 1:
         raise ValueError(f"jaccard must lie in (0, 1], got {jaccard}")
     unique: dict[Document, int] = {}
@@ -57,10 +55,7 @@ def group(documents: Sequence[Document], lexicon: frozenset[str], jaccard: float
     pairs = _verified_pairs(texts, lexicon, jaccard)
     left = np.array([a for a, _ in pairs], dtype=np.int64)
     right = np.array([b for _, b in pairs], dtype=np.int64)
-    graph = coo_array((np.ones(len(pairs), dtype=np.int8), (left, right)), shape=(len(texts), len(texts)))
-    labels = connected_components(graph, directed=False)[1][of]
-    first: dict[int, int] = {}
-    return np.array([first.setdefault(label, len(first)) for label in labels.tolist()], dtype=np.int64)
+    return connected(len(texts), left, right)[of]
 
 
 def similar(a: Document, b: Document, lexicon: frozenset[str], jaccard: float = 0.8) -> bool:
@@ -188,11 +183,7 @@ def _minhash(texts: list[Document]) -> np.ndarray:
     Daft shingles over words: each character becomes a word that is tagged with its field, so that shingles of
     different fields never meet.
     """
-    for name in ("DO_NOT_TRACK", "SCARF_NO_ANALYTICS"):  # no telemetry from a step that handles user data
-        os.environ.setdefault(name, "true")
-    os.environ.setdefault("DAFT_ANALYTICS_ENABLED", "0")
-    import daft
-
+    daft = daft_module()
     spelled = [
         " ".join(
             f"{field}{character}" if character != " " else f"{field}_"

@@ -23,7 +23,7 @@ def peers() -> list[Peer]:
             PRESIDIO,
             "chain_presidio.py",
             _PRESIDIO,
-            rows=10_000,
+            rows=5_000,
             versions=("presidio-analyzer", "presidio-anonymizer", "spacy", "text-dedup", "datasets"),
         ),
     ]
@@ -77,7 +77,7 @@ STAGE = Stage(
     quality=quality,
     goals=(faster(PRESIDIO, 25), faster(PATTERNS, 6), at_least("pairs thinned", 0.995)),
     about=(
-        "The records of *Near-duplicates*, fewer of them (Presidio's chain on 10,000, because it is slow): read JSON "
+        "The records of *Near-duplicates*, fewer of them (Presidio's chain on 5,000, because it is slow): read JSON "
         "lines, remove personal data, remove near-duplicates, write Parquet. Presidio runs six pattern recognizers on "
         "a blank model and its anonymizer, `re` six plain patterns with the Luhn check; ours looks for thirteen "
         "kinds. HF map runs in two processes. *data removed*: share of the values made by Faker that are not in the "
