@@ -27,7 +27,9 @@ from flywheel.components.intake.privacy.scrub import scrub_texts
 from flywheel.components.intake.quarantine import Refusal
 from flywheel.components.intake.raw_row import RawRow
 from flywheel.components.intake.records import FORMATS, ReadRecord, Refused, read_record
+from flywheel.components.intake.scrub_units import scrub_on
 from flywheel.components.store import delta_table
+from flywheel.components.store.engine import Engine, running
 from flywheel.components.store.table_writer import TableWriter
 from flywheel.components.store.tables import ID_COLUMN, SCHEMAS
 
@@ -105,6 +107,8 @@ def ingest(
     batch_rows: int = 5000,
     now: datetime | None = None,
     rating_rule: str = "",
+    engine: str = "native",
+    ray_address: str = "",
 ) -> IntakeSummary:
     """Bring logs into the feedback store, anonymized.
 
@@ -121,6 +125,8 @@ def ingest(
         batch_rows: Rows per write.
         now: Time of reading for the check of timestamps; None for the clock.
         rating_rule: Which named scores are ratings, as `ratings.parse` reads it; "" for the stated rule.
+        engine: Where texts are scrubbed, which takes most of the time (`store.engine`): "native" or "ray".
+        ray_address: For ray, the cluster's address; "": the environment's RAY_ADDRESS.
 
     Returns:
         Counts and the snapshot of the tables' versions.
@@ -128,6 +134,7 @@ def ingest(
     Raises:
         IntakeError: Logs, format or key cannot be used; nothing to do with single rows.
         StoreError: The store cannot be read or written.
+        EngineError: The engine cannot be used.
     """
     if log_format not in FORMATS:
         raise IntakeError(f"unknown log format {log_format!r}; use one of {', '.join(FORMATS)}")
@@ -138,8 +145,8 @@ def ingest(
     found = sources.resolve(logs)
     summary = IntakeSummary(started_at, _snapshot(store))
     summary.files = len(found)
-    writer = _Writer(store, run_id, log_format, now or summary.started_at, summary, rule)
-    with collection_paused() as collect:
+    with running(engine, ray_address) as on, collection_paused() as collect:
+        writer = _Writer(store, run_id, log_format, now or summary.started_at, summary, rule, on)
         for batch in read_batches(found, log_format, max_line_bytes, batch_rows):
             writer.write(batch)
             batch.clear()
@@ -177,13 +184,21 @@ class _Writer:
     """Writes batches; holds nothing between two batches but the counts."""
 
     def __init__(
-        self, store: str, run_id: str, log_format: str, now: datetime, summary: IntakeSummary, rule: ratings.RatingRule
+        self,
+        store: str,
+        run_id: str,
+        log_format: str,
+        now: datetime,
+        summary: IntakeSummary,
+        rule: ratings.RatingRule,
+        on: Engine,
     ) -> None:
         self._run_id = run_id
         self._format = log_format
         self._now = now
         self._rule = rule
         self._summary = summary
+        self._engine = on
         self._pseudonyms = pseudonyms.for_store(store)
         self._tables: dict[Table, TableWriter] = {table: TableWriter(store, table) for table in get_args(Table)}
         self._labels: dict[str, str] = {}  # label of the current file -> scrubbed
@@ -269,13 +284,15 @@ class _Writer:
     def _append(self, head: RawRow, drafts: list[Draft], refusals: list[Refusal]) -> None:
         texts: list[str] = []
         groups: list[int] = []
+        keys: list[bytes] = []
         ends: list[int] = []
         for number, item in enumerate((*drafts, *refusals)):
             mine = item.texts()
             texts += mine
             groups += [number] * len(mine)
+            keys += [item.placeholder_key(self._pseudonyms) if isinstance(item, Draft) else b""] * len(mine)
             ends.append(len(texts))
-        result = scrub_texts(texts, groups)
+        result = scrub_on(self._engine, texts, groups, keys)
         self._summary.pii.update(result.counts)
         parts = [iter(result.texts[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
         rows: dict[Table, list[dict[str, Any]]] = {

@@ -152,13 +152,14 @@ def read(reference: TableReference, columns: list[str] | None = None, where: pc.
     """
     id_column = ID_COLUMN[reference.table]
     wanted = _wanted(reference.table, columns)
-    everything = columns is None or where is not None  # a filter may ask for any column
-    needed = SCHEMAS[reference.table].names if everything else sorted({*wanted, id_column})
+    kept_names = sorted({*wanted, id_column})
+    said = "" if where is None else str(where)  # names every column that the filter looks at
+    needed = sorted({*kept_names, *(name for name in SCHEMAS[reference.table].names if name in said)})
     kept = []
     for part in batches(reference, needed):
         table = pa.Table.from_batches([part])
-        kept.append(table if where is None else table.filter(where))
-    schema = pa.schema([SCHEMAS[reference.table].field(name) for name in needed])
+        kept.append((table if where is None else table.filter(where)).select(kept_names))
+    schema = pa.schema([SCHEMAS[reference.table].field(name) for name in kept_names])
     rows = pa.concat_tables(kept) if kept else schema.empty_table()
     return _first_of_each_id(rows.sort_by(id_column), id_column).select(wanted)
 

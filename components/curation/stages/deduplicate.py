@@ -3,12 +3,18 @@
 from datetime import UTC, datetime
 from statistics import median
 
+import pyarrow.compute as pc
+
 from flywheel.components.contracts.lineage import RowCounts, StepRecord
 from flywheel.components.contracts.tables import FeedbackSnapshot
 from flywheel.components.curation.stages.files import write
 from flywheel.components.curation.stages.records import record
 from flywheel.components.curation.stages.votes import lexicon_of
 from flywheel.components.store import observed
+from flywheel.components.store.engine import running
+
+_INTERACTIONS = ["interaction_id", "subject", "timestamp", "messages", "prompt", "response", "language", "consent"]
+_SIGNALS = ["feedback_id", "interaction_id", "subject", "timestamp", "kind", "annotator", "value", "text", "source"]
 
 
 def deduplicate(
@@ -19,6 +25,8 @@ def deduplicate(
     semantic: float = 0.0,
     encoder: str = "hashed",
     groups: str = "",
+    engine: str = "native",
+    ray_address: str = "",
 ) -> StepRecord:
     """Collect corrections and remove duplicates.
 
@@ -31,9 +39,11 @@ def deduplicate(
         encoder: Name of the encoder for them.
         groups: Path of the Parquet file that says for every correction, kept or dropped, which group it is in and as
             what it was dropped (`deduplication.GROUPS_SCHEMA`); "": none is written.
+        engine: Where the texts are prepared and compared (`store.engine`): "native" or "ray".
+        ray_address: For ray, the cluster's address; "": the environment's RAY_ADDRESS.
 
     Raises:
-        ValueError: The snapshot or a parameter is not valid.
+        ValueError: The snapshot or a parameter is not valid, or the engine cannot be used.
     """
     from flywheel.components.curation import corrections
     from flywheel.components.curation.duplicates import deduplication
@@ -41,14 +51,16 @@ def deduplicate(
 
     started = datetime.now(UTC)
     snapshot = FeedbackSnapshot.read(feedback)
-    interactions, signals = observed.read(snapshot.interactions), observed.read(snapshot.feedback)
+    interactions = observed.read(snapshot.interactions, _INTERACTIONS)
+    signals = observed.read(snapshot.feedback, _SIGNALS, pc.field("kind").isin(["correction", "comment", "rating"]))
     found = corrections.collect(interactions, signals)
     lexicon = lexicon_of(interactions, found.rows["correction"].to_pylist())
     activity = deduplication.activity_of(interactions)
     contexts = [corrections.context_of(text) for text in interactions["messages"].to_pylist()]
     votes = deduplication.endorsements(interactions, signals, lexicon, contexts)
     asked = askers.last_asked(interactions, found.rows["response"].to_pylist(), lexicon, contexts)
-    result = deduplication.deduplicate(found.rows, lexicon, activity, votes, jaccard, asked, semantic, encoder)
+    with running(engine, ray_address) as on:
+        result = deduplication.deduplicate(found.rows, lexicon, activity, votes, jaccard, asked, semantic, encoder, on)
     notes = {"snapshot": snapshot.model_dump(mode="json"), "median_activity": float(median(activity.values() or [0]))}
     if groups:
         write(result.membership, groups, notes)
