@@ -87,3 +87,24 @@ def test_a_missing_file_and_one_of_another_kind_are_named(tmp_path):
     again.write_text('{"text": "a", "group_id": "g"}\n')
     with pytest.raises(ValueError, match="group_id already"):
         run(tmp_path, str(again))
+
+
+class Artifact:
+    def __init__(self, path):
+        self.path = str(path)
+        self.metrics = {}
+
+    def log_metric(self, name, value):
+        self.metrics[name] = value
+
+
+def test_the_component_records_itself_and_its_metrics(tmp_path):
+    from flywheel.components.curation.duplicates.component import deduplicate_documents as component
+    from flywheel.components.store import lineage
+
+    artifacts = [Artifact(lines(tmp_path)), *(Artifact(tmp_path / name) for name in ("kept", "groups", "metrics"))]
+    assert component.python_func(*artifacts, store=str(tmp_path / "store"), run_id="r1", semantic=0.99) == 3
+    (step,) = lineage.steps(str(tmp_path / "store"), "r1")
+    assert (step.step, step.rows.duplicates) == ("deduplicate_documents", 2)
+    assert artifacts[-1].metrics == {"exact": 1, "near": 1, "semantic": 0, "groups": 3}
+    assert pq.read_table(artifacts[2].path).num_rows == len(ROWS)
