@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from flywheel.components.curation.duplicates import candidates, jaccard, shingles
 from flywheel.components.curation.duplicates.document_groups import EXACT, NEAR, groups
@@ -65,9 +66,7 @@ def test_shingles_are_those_of_the_definition(texts, words, chunk):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shingles, "_CHUNK", chunk)
         blocks = list(shingles.shingled(texts, words))
-    found = [
-        block.hashes[block.first[i] : block.first[i + 1]] for block in blocks for i in range(len(block.first) - 1)
-    ]
+    found = [block.hashes[block.first[i] : block.first[i + 1]] for block in blocks for i in range(len(block.first) - 1)]
     assert sum(len(block.counts) for block in blocks) == len(found) == len(texts)
     names: dict[tuple[str, ...], int] = {}
     for one, hashes in zip(texts, found, strict=True):
@@ -161,3 +160,28 @@ def test_nothing_and_bad_thresholds():
             groups(["a"], least)
     with pytest.raises(ValueError, match="word"):
         groups(["a"], words=0)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.95])
+def test_bounds_are_binomial_quantiles(share):
+    found = np.arange(1, 90)
+    assert (
+        candidates._certain(found, share).tolist() == np.maximum(0, binom.ppf(candidates.MISS, found, share)).tolist()
+    )
+    assert candidates._enough(found, share).tolist() == (binom.isf(candidates.MISS, found, 1 - share) + 1).tolist()
+
+
+def test_long_documents_just_above_the_threshold_are_found_and_just_below_are_not():
+    dice = random.Random(11)
+    vocabulary = [f"v{number}" for number in range(50_000)]
+    texts, wanted = [], []
+    for number in range(200):
+        changed = 100 if number % 2 == 0 else 101  # of 900 shingles of one word: Jaccard 800/1000, then just below
+        base = dice.sample(vocabulary, 900)
+        other = base[:]
+        for place in dice.sample(range(900), changed):
+            other[place] = f"new{number}x{place}"
+        texts += [" ".join(base), " ".join(other)]
+        wanted.append(changed == 100)
+    labels = groups(texts, 0.8, words=1).labels
+    assert (labels[0::2] == labels[1::2]).tolist() == wanted

@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.rounds < 1 or (options.rows is not None and options.rows < 100):
         parser.error("--rounds must be at least 1 and --rows at least 100")
-    names = options.stage or STAGES
+    names = options.stage or _present()
     modules = [importlib.import_module(f"{__package__}.{name}") for name in names]
     designed = options.rows is None and not options.only and options.rounds >= 3
     output = options.output or (table.DOCS if designed else None)
