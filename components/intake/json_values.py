@@ -21,14 +21,14 @@ _OPEN = b"{["
 
 
 def spans_lines(head: bytes) -> bool:
-    """Whether a file that begins so holds values that are no lines: an array, or an object that opens a line.
+    """Whether a file that begins so holds values that are no lines: an array, or an object that goes on.
 
     Args:
         head: The first bytes of the file, decompressed.
     """
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     first = text.split(b"\n", 1)[0].rstrip()
-    return text.startswith(b"[") or (text.startswith(b"{") and first.endswith((b"{", b"[")) and b"\n" in text)
+    return text.startswith(b"[") or (text.startswith(b"{") and first.endswith((b"{", b"[", b",")) and b"\n" in text)
 
 
 def read_values(stream: BinaryIO, max_bytes: int = DEFAULT_MAX_LINE_BYTES) -> Iterator[Line]:

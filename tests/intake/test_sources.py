@@ -150,6 +150,11 @@ def test_pretty_printed_objects_one_after_another(tmp_path):
     assert run(tmp_path / "x.json", tmp_path / "s").accepted == 2
 
 
+def test_lines_that_end_with_commas(tmp_path):
+    (tmp_path / "x.jsonl").write_text("".join(ROW.format(number) + ",\n" for number in range(3)))
+    assert run(tmp_path / "x.jsonl", tmp_path / "s").accepted == 3
+
+
 def test_arrays_line_by_line_and_what_is_no_json_between(tmp_path):
     text = json.dumps(VALUES[:1]) + "\nno json at all\n" + json.dumps(VALUES[1:]) + "\n" + ROW.format(3) + "\n"
     (tmp_path / "x.jsonl").write_text(text)
@@ -231,6 +236,8 @@ def test_which_files_hold_values_that_are_no_lines():
     assert spans_lines(b'[{"a": 1}]')
     assert spans_lines(b'\xef\xbb\xbf {\n "a": 1}')
     assert spans_lines(b'{"resourceSpans": [\n')
+    assert spans_lines(b'{"a": 1,\n "b": 2}')
+    assert spans_lines(b'{"a": 1},\n{"a": 2},\n')
     assert not spans_lines(b'{"a": 1}\n{"b": [\n')
     assert not spans_lines(b'{"broken": [')
     assert not spans_lines(b"")

@@ -22,13 +22,13 @@ import mutations
 def mutate(data: bytes, max_size: int, seed: int) -> bytes:
     """Mutate the structure of JSON most of the time, and its bytes otherwise."""
     rng = random.Random(seed)
-    try:
-        row = json.loads(data[1:])
-    except ValueError:
-        return bytes(atheris.Mutate(data, max_size))
     if rng.random() < 0.3:
         return bytes(atheris.Mutate(data, max_size))
-    return (data[:1] + mutations.line(row, rng))[:max_size]
+    try:
+        line = mutations.line(json.loads(data[1:]), rng)
+    except (ValueError, RecursionError):  # no JSON, or JSON that only our readers bear
+        return bytes(atheris.Mutate(data, max_size))
+    return (data[:1] + line)[:max_size]
 
 
 def main() -> None:

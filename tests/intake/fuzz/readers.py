@@ -77,7 +77,7 @@ def read_everything(data: bytes) -> dict[str, int]:
         count(row.reason)
     if ending == ".jsonl" and name not in ("csv", "parquet") and data[1:2] == b"{" and b"\x00" not in data:
         first = data[1:].split(b"\n", 1)[0].rstrip()
-        if not first.endswith((b"{", b"[")):
+        if not first.endswith((b"{", b"[", b",")):
             wanted = {number for number, line in enumerate(data[1:].split(b"\n"), start=1) if line.strip()}
             assert lines == wanted, f"lines {sorted(wanted ^ lines)} are in no row, or in one that is not there"
     return counts

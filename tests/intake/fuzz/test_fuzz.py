@@ -97,12 +97,12 @@ def test_ten_thousand_mutated_rows_through_intake(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris has no wheel for this Python")
 def test_libfuzzer_finds_no_input_that_breaks_a_reader(tmp_path):
-    """20,000 runs, guided by coverage; a broken reader ends the process, and its input is in the output."""
+    """12,000 runs, guided by coverage; a broken reader ends the process, and its input is in the output."""
     done = subprocess.run(
-        [sys.executable, str(HERE / "fuzz_readers.py"), "-runs=20000", "-seed=7", "-max_len=20000",
+        [sys.executable, str(HERE / "fuzz_readers.py"), "-runs=12000", "-seed=7", "-max_len=20000",
          f"-artifact_prefix={tmp_path}/", str(tmp_path / "corpus")],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-4000:]
-    assert "Done 20000 runs" in done.stderr
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-1000:]
+    assert "Done 12000 runs" in done.stderr
     assert len(list((tmp_path / "corpus").iterdir())) > 200  # it found branches that the seeds do not reach
