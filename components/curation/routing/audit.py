@@ -12,7 +12,7 @@ from typing import Any
 from flywheel.components.store.tables import row_id
 
 SHARE = 0.02  # of a category's candidates
-LEAST = 10  # candidates of a category and run, where there are as many
+LEAST = 20  # candidates of a category and run, where there are as many
 CLOSED = 200  # of a category that abstains: it is all in review, and only answers can open it again
 BELOW_THRESHOLD = ("low_confidence", "no_threshold", "audit_failed", "subject_cap")
 """Reasons of candidates that the guards let pass; those sent away by a guard are another population."""

@@ -23,9 +23,9 @@ from flywheel.components.statistics.binomial_bounds import upper_bound
 from flywheel.components.statistics.precision_threshold import ThresholdChoice, choose_threshold
 
 LEAST_LABELS = 20  # below, no threshold is even tried
-ENOUGH_ANSWERS = 150  # with as many audit answers of a category, older labels are left out
-WINDOW = 400  # newest audit answers of a category that count
-FALSE_ALARMS = 0.01
+ENOUGH_ANSWERS = 300  # with as many audit answers of a category, older labels are left out
+WINDOW = 500  # newest audit answers of a category that count
+FALSE_ALARMS = 0.05
 """Chance in a run that a category is closed although its accepted rows have exactly the target precision."""
 
 _STEP = 0.02  # between acceptance fractions
