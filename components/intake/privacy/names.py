@@ -137,12 +137,18 @@ def _name_span(text: str, start: int, end: int, certain: bool) -> Span | None:
             break
         if len(word) == 1 and word.isascii() and not word.isupper():
             break
+        if not (certain or count or word[0].isupper() or word[0] in "'’" or not _cased(word[0])):
+            break
         kept, count = stop, count + 1
         if (word.endswith(".") and len(word) > 2) or (not capital and count == 2):
             break
     while kept > start and text[kept - 1] in ".'’-":
         kept -= 1
     return Span(start, kept, "NAME") if kept - start >= 2 else None
+
+
+def _cased(letter: str) -> bool:
+    return letter.upper() != letter.lower()
 
 
 def _no_name(lower: str, text: str, words: list[tuple[int, int]], number: int, certain: bool) -> bool:

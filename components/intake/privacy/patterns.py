@@ -7,6 +7,22 @@ import numpy as np
 import re2
 
 _NOT_OVER = "\x1d-\x1f"  # the characters of `spans` that no pattern may match over
+# RE2 compiles `\p{L}` into some thousand instructions, and a DFA of such patterns outgrows any cache. These ranges are a
+# dozen: whole blocks of letters, without the blocks of punctuation, symbols and emoji. In Latin blocks that mix both cases
+# any letter counts as a capital; who needs to be sure asks `str.isupper`.
+_BLOCKS = {
+    "L": r"A-Za-z\x{AA}\x{B5}\x{BA}\x{C0}-\x{D6}\x{D8}-\x{F6}\x{F8}-\x{1FFF}\x{2C00}-\x{2DFF}\x{3005}-\x{3007}"
+    r"\x{3040}-\x{FDFF}\x{FE70}-\x{FEFE}\x{10000}-\x{1CFFF}\x{20000}-\x{3FFFF}",
+    "M": r"\x{300}-\x{36F}",
+    "N": "0-9",
+    "Lu": r"A-Z\x{C0}-\x{D6}\x{D8}-\x{DE}\x{100}-\x{24F}\x{386}-\x{3AB}\x{400}-\x{42F}\x{460}-\x{556}\x{1E00}-\x{1FFF}",
+    "Ll": r"a-z\x{DF}-\x{F6}\x{F8}-\x{24F}\x{3AC}-\x{3FF}\x{430}-\x{45F}",
+    "Han": r"\x{3005}-\x{3007}\x{3400}-\x{4DBF}\x{4E00}-\x{9FFF}\x{F900}-\x{FAFF}",
+    "Hiragana": r"\x{3040}-\x{309F}",
+    "Katakana": r"\x{30A0}-\x{30FF}",
+    "Hangul": r"\x{1100}-\x{11FF}\x{AC00}-\x{D7AF}",
+}
+_PROPERTY = re.compile(r"\\p\{(\w+)\}|\\.|[\[\]]", re.DOTALL)
 
 
 class Found:
@@ -43,7 +59,7 @@ class Pattern:
     """
 
     def __init__(self, text: str, *, ignore_case: bool = True) -> None:
-        self.source = text.replace("[^", f"[^{_NOT_OVER}")
+        self.source = _in_blocks(text.replace("[^", f"[^{_NOT_OVER}"))
         self.ignore_case = ignore_case
         self._compiled = re2.compile(self.source.encode(), options(ignore_case))
         self.groups = self._compiled.groups
@@ -65,6 +81,21 @@ class Pattern:
     def finds(self, raw: bytes) -> list[tuple[int, int]]:
         """Return the matches in UTF-8, in bytes."""
         return [match.span() for match in self._compiled.finditer(raw)]
+
+
+def _in_blocks(text: str) -> str:
+    r"""Write `\p{...}` as ranges, inside brackets and outside."""
+    out, at, inside = [], 0, False
+    for token in _PROPERTY.finditer(text):
+        out.append(text[at : token.start()])
+        at = token.end()
+        if token[1]:
+            out.append(_BLOCKS[token[1]] if inside else f"[{_BLOCKS[token[1]]}]")
+            continue
+        out.append(token[0])
+        if token[0] in "[]":
+            inside = token[0] == "[" or (inside and token[0] != "]")
+    return "".join((*out, text[at:]))
 
 
 def options(ignore_case: bool) -> "re2.Options":

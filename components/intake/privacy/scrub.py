@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flywheel.components.intake.privacy import names
+from flywheel.components.intake.privacy import named_entities, names
 from flywheel.components.intake.privacy.families import FAMILIES, Family
 from flywheel.components.intake.privacy.matching_text import FoldedBatch, MatchingText, fold_all, readable
 from flywheel.components.intake.privacy.placeholders import PLACEHOLDER, Placeholders
@@ -39,7 +39,7 @@ def scrub_texts(
     *,
     gated: bool = True,
     keys: Sequence[bytes] | None = None,
-    extra: Sequence[Recognizer] = (),
+    extra: Sequence[Recognizer] | None = None,
 ) -> ScrubResult:
     """Replace personal data by placeholders that keep its kind.
 
@@ -53,11 +53,13 @@ def scrub_texts(
         gated: Whether the recognizers see windows only; False only to test that the triggers let all through.
         keys: A key per text, the same within a group: values get numbers that every call with this key gives them
             (`placeholders`); an empty key or None: 1, 2, ... in each group.
-        extra: Recognizers of an extra (`ner`), which see every text whole, after all others.
+        extra: Recognizers that see every text whole, after all patterns; None: those of the extra `ner` that
+            FLYWHEEL_RECOGNIZERS names (`named_entities`).
 
     Returns:
         The scrubbed texts and the counts by kind.
     """
+    more = named_entities.configured() if extra is None else tuple(extra)
     result = list(texts)
     counts: Counter[str] = Counter()
     members: dict[int, list[int]] = {}
@@ -69,7 +71,7 @@ def scrub_texts(
         if not batch.readable:
             for index in order:
                 result[index] = readable(texts[index])
-        found = _find(batch, gated, extra)
+        found = _find(batch, gated, more)
         place = 0
         for group in chunk:
             mine = range(place, place + len(members[group]))
@@ -98,7 +100,7 @@ def _chunks(members: dict[int, list[int]], texts: Sequence[str]) -> list[list[in
     return chunks
 
 
-def _find(batch: FoldedBatch, gated: bool, extra: Sequence[Recognizer]) -> dict[int, list[Span]]:
+def _find(batch: FoldedBatch, gated: bool, extra: tuple[Recognizer, ...]) -> dict[int, list[Span]]:
     """Return the spans of each text that has any, in characters of the folded text, ascending."""
     joined = Joined(batch)
     for match in _IN_BYTES.finditer(joined.raw):
@@ -107,7 +109,7 @@ def _find(batch: FoldedBatch, gated: bool, extra: Sequence[Recognizer]) -> dict[
     for family in FAMILIES:
         places += _of_family(family.recognizers, joined, _windows(family, joined, gated))
     if extra:
-        places += _of_family(tuple(extra), joined, joined.whole())
+        places += _of_family(extra, joined, joined.whole())
     places.sort()
     starts = np.array([start for start, _, _ in places], np.int64)
     numbers = joined.text_of(starts)

@@ -59,11 +59,11 @@ class FakerCanaries:
         self._random.shuffle(locales)
         if kind in _SAME_EVERYWHERE:
             locales = locales[:1]
-        tries = 0
+        tries, most = 0, 200 * len(locales) + 50 * count
         while count > 0:
             locale = locales[tries % len(locales)]
             tries += 1
-            if tries > 200 * len(locales) + 20 * count:
+            if tries > most:
                 raise ValueError(f"Faker makes no {kind} in the locales {', '.join(locales)}")
             value = self._makers[kind](self._fakers[locale], locale)
             international = value.startswith(("+", "00", "(+"))

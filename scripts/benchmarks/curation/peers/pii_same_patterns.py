@@ -11,36 +11,24 @@ from flywheel.components.intake.privacy import bank, identity, network, patterns
 from flywheel.components.intake.privacy.spans import Span
 
 KINDS = ("EMAIL", "PHONE", "CARD", "IBAN", "IP", "SSN")
-# `re` has no classes of Unicode properties: the letters of the scripts that matter, for inside and outside of brackets.
-CLASSES = {
-    "L": "a-zA-ZÀ-ÖØ-öø-ɏͰ-ϿЀ-ԯ\u0590-\u05ff\u0600-\u06ff\u0900-\u0dff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af",
-    "M": "\u0300-\u036f",
-    "N": "0-9",
-    "Lu": "A-ZÀ-ÖØ-ÞΑ-ΩА-Я",
-    "Ll": "a-zß-öø-ÿα-ωа-я",
-}
+TOKEN = re.compile(r"\\x\{(\w+)\}|\\.|[\[\]]", re.DOTALL)
 
 
 def translated(text: str) -> str:
-    """The pattern in `re`'s language."""
-    out, inside, at = [], False, 0
-    while at < len(text):
-        found = re.compile(r"\\p\{(\w+)\}").match(text, at)
-        if found:
-            ranges = CLASSES[found[1]]
-            out.append(ranges if inside else f"[{ranges}]")
-            at = found.end()
+    r"""The pattern in `re`'s language: `\x{...}` as the character, and `[` inside brackets with a backslash."""
+    out, at, inside = [], 0, False
+    for token in TOKEN.finditer(text):
+        out.append(text[at : token.start()])
+        at = token.end()
+        if token[1]:
+            out.append(chr(int(token[1], 16)))
             continue
-        if text[at] == "\\":
-            out.append(text[at : at + 2])
-            at += 2
-            continue
-        if inside and text[at] == "[":
-            out.append("\\")  # RE2 takes it for itself
-        inside = text[at] == "[" or (inside and text[at] != "]")
-        out.append(text[at])
-        at += 1
-    return "".join(out)
+        if inside and token[0] == "[":
+            out.append("\\")
+        out.append(token[0])
+        if token[0] in "[]":
+            inside = token[0] == "[" or (inside and token[0] != "]")
+    return "".join((*out, text[at:]))
 
 
 class StandardPattern:
