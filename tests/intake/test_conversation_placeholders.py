@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flywheel.components.curation.texts.normal_form import normal_form
 from flywheel.components.intake.ingest import ingest
 from flywheel.components.intake.privacy.placeholders import NUMBERS, Placeholders
 from flywheel.components.intake.privacy.scrub import scrub_texts
@@ -72,3 +73,9 @@ def test_two_values_rarely_share_a_number():
     made = {numbers.of("EMAIL", f"u{index}@x.org") for index in range(2000)}
     assert 1980 <= len(made) <= 2000  # 2 pairs are expected to meet among 2000 values
     assert all(1 <= int(text[7:-1]) <= NUMBERS for text in made)
+
+
+def test_curation_sees_one_text_whatever_the_numbers():
+    mine, yours = (scrub_texts(["Mail it to a@x.org, please"], keys=[key]).texts[0] for key in (KEY, OTHER))
+    assert mine != yours
+    assert normal_form(mine) == normal_form(yours) == "mail it to email please"

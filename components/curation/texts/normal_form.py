@@ -8,6 +8,8 @@ import unicodedata
 
 # A number (with sign, separators), a currency or percent sign, or a word; "C++" and "C#" keep their tail.
 _TOKEN = re.compile(r"(?:(?<!\w)-)?\d+(?:[.,:]\d+)*|[$€£¥%]|[^\W\d_]+(?:'[^\W\d_]+)*(?:\+\+|#)?")
+# Intake's placeholders; the number tells values of one conversation apart, and nothing between conversations.
+_PLACEHOLDER = re.compile(r"\[([A-Z]{2,12})_\d{1,9}\]")
 _GROUPED = re.compile(r"^-?\d{1,3}(?:,\d{3})+(?:\.\d+)?$")
 _POSSESSIVE = re.compile(r"'s\b")
 _GREETING = (
@@ -34,6 +36,7 @@ def tokens(text: str) -> list[str]:
     Numbers lose thousands separators and empty decimals ("1,299.00" and "1299" are one token); a possessive "'s" goes.
     """
     text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("‘", "'").replace("−", "-")
+    text = _PLACEHOLDER.sub(r"[\1]", text)
     return [_number(token) for token in _TOKEN.findall(_POSSESSIVE.sub("", text))]
 
 

@@ -97,6 +97,7 @@ class Scribe:
         drafts = [one if isinstance(one, Refusal) else self._draft(one, safe, moment) for one in readings]
         texts: list[str] = []
         groups: list[int] = []
+        keys: list[bytes] = []
         ends: list[int] = []
         numbers: dict[str, int] = {}
         for number, draft in enumerate(drafts):
@@ -105,8 +106,9 @@ class Scribe:
             group = numbers.setdefault(draft.interaction_id, number) if isinstance(draft, HalfDraft) else number
             texts += mine
             groups += [group] * len(mine)
+            keys += [draft.placeholder_key(self._pseudonyms) if isinstance(draft, Draft) else b""] * len(mine)
             ends.append(len(texts))
-        scrubbed = scrub_texts(texts, groups).texts
+        scrubbed = scrub_texts(texts, groups, keys=keys).texts
         page = Page()
         for draft, start, end in zip(drafts, [0, *ends], ends, strict=False):
             self._write(page, draft, iter(scrubbed[start:end]))
