@@ -1,27 +1,14 @@
-"""A real kube-apiserver and etcd for tests, from the folder that KUBEBUILDER_ASSETS names."""
+"""A real kube-apiserver and etcd for tests (api_server.py), from the folder that KUBEBUILDER_ASSETS names."""
 
 import importlib.util
 import json
 import os
-import signal
-import socket
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 SHARED = Path(__file__).parents[3] / "shared"
-ADMIN = "test-admin"
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-ACCOUNTS = ("flywheel-steps", "flywheel-launcher", "flywheel-deployer", "flywheel-gitops")
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def client_for(url: str, token: str):
@@ -35,73 +22,43 @@ def client_for(url: str, token: str):
 
 @pytest.fixture(scope="session")
 def api_server(tmp_path_factory):
-    """URL of a fresh API server with the project's CRDs."""
-    assets = os.environ.get("KUBEBUILDER_ASSETS", "")
-    if not (Path(assets) / "kube-apiserver").is_file() or not (SHARED / "crds").is_dir():
+    """URL of an API server with the project's CRDs; all workers of a run share one, which ends with the run."""
+    assets = Path(os.environ.get("KUBEBUILDER_ASSETS", ""))
+    if not (assets / "kube-apiserver").is_file() or not (SHARED / "crds").is_dir():
         pytest.skip("no API server: set KUBEBUILDER_ASSETS to a folder with kube-apiserver and etcd (.ci/run does)")
     import urllib3
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import rsa
+    from filelock import FileLock
 
     urllib3.disable_warnings()
-    home = tmp_path_factory.mktemp("cluster")
-    etcd, peer, secure = free_port(), free_port(), free_port()
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = (serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
-    (home / "sa.key").write_bytes(key.private_bytes(*pem))
-    lines = [f'{ADMIN},admin,admin,"system:masters"']
-    for name in ACCOUNTS:
-        namespace = "flux-system" if name == "flywheel-gitops" else "flywheel"
-        groups = f"system:serviceaccounts,system:serviceaccounts:{namespace}"
-        lines.append(f'{name},system:serviceaccount:{namespace}:{name},{name},"{groups}"')
-    (home / "tokens.csv").write_text("\n".join(lines) + "\n")
-    commands = [
-        [
-            f"{assets}/etcd",
-            "--data-dir",
-            home / "etcd",
-            "--listen-client-urls",
-            f"http://127.0.0.1:{etcd}",
-            "--advertise-client-urls",
-            f"http://127.0.0.1:{etcd}",
-            "--listen-peer-urls",
-            f"http://127.0.0.1:{peer}",
-            "--unsafe-no-fsync",
-        ],
-        [
-            f"{assets}/kube-apiserver",
-            f"--etcd-servers=http://127.0.0.1:{etcd}",
-            f"--secure-port={secure}",
-            "--bind-address=127.0.0.1",
-            f"--cert-dir={home / 'certs'}",
-            "--service-account-issuer=https://kubernetes.default.svc",
-            f"--service-account-key-file={home / 'sa.key'}",
-            f"--service-account-signing-key-file={home / 'sa.key'}",
-            f"--token-auth-file={home / 'tokens.csv'}",
-            "--authorization-mode=RBAC",
-            "--service-cluster-ip-range=10.0.0.0/24",
-            "--allow-privileged=true",
-            "--disable-admission-plugins=ServiceAccount",
-        ],
-    ]
-    log = (home / "log").open("wb")
-    processes = [
-        subprocess.Popen([str(word) for word in one], stdout=log, stderr=log, start_new_session=True)
-        for one in commands
-    ]
-    url = f"https://127.0.0.1:{secure}"
+    worker = "PYTEST_XDIST_WORKER" in os.environ
+    root = tmp_path_factory.getbasetemp()
+    root, run = (root.parent, os.getppid()) if worker else (root, os.getpid())
+    with FileLock(root / "api-server.lock"):
+        known = root / "api-server.url"
+        if not known.is_file():
+            home = next(path for n in range(9) if not (path := root / f"api-server-{n}").exists())
+            try:
+                url = load("api_server").start(home, assets, SHARED / "crds", run)
+            except load("api_server").NotReady as error:
+                pytest.fail(f"the API server did not become ready: {error}")
+            known.write_text(url)
+        return known.read_text()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item, nextitem):
+    """Let nobody take a CRD away from a test of another worker: who changes one waits for them (crd_lock.py)."""
+    load("crd_lock").share()
     try:
-        admin = client_for(url, ADMIN)
-        _wait_ready(admin, home / "log")
-        for path in sorted((SHARED / "crds").glob("*.json")):
-            assert _raw(admin, "POST", CRDS, path.read_bytes())[0] == 201, path
-        _wait_established(admin)
-        yield url
+        return (yield)
     finally:
-        for process in reversed(processes):
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        log.close()
+        load("crd_lock").leave()
+
+
+@pytest.fixture(scope="session")
+def worker():
+    """Name of the worker; namespaces that several test files use are called after it."""
+    return os.environ.get("PYTEST_XDIST_WORKER", "gw")
 
 
 @pytest.fixture(scope="session")
@@ -159,8 +116,50 @@ def kubeconfig(tmp_path):
 def trainjobs(api_server, cluster_for, proxy_class, tmp_path_factory):
     """A namespace to launch TrainJobs in (trainjob_bench.py)."""
     load("fake_trainer")
-    admin = cluster_for("test-admin", namespace="train")
-    return load("trainjob_bench").TrainJobs(admin, cluster_for, lambda: proxy_class(api_server), tmp_path_factory)
+    bench = load("trainjob_bench")
+    admin = cluster_for("test-admin", namespace=bench.SPACE)
+    return bench.TrainJobs(admin, cluster_for, lambda: proxy_class(api_server), tmp_path_factory)
+
+
+@pytest.fixture
+def run(trainjobs, tmp_path):
+    """Launch a job against a script; gives the launched (or the error), what was said, and the fake controller."""
+    made = trainjobs.runner(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def space(request, connect):
+    """A namespace of the test file's own, called after it."""
+    from kubernetes import client
+
+    name = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
+    client.CoreV1Api(connect("test-admin")).create_namespace({"metadata": {"name": name}})
+    return name
+
+
+@pytest.fixture
+def admin(space, cluster_for):
+    """An administrator's client in the test file's namespace."""
+    return cluster_for("test-admin", namespace=space)
+
+
+@pytest.fixture
+def shaky(space, cluster_for, proxy):
+    """A client behind the proxy, the proxy, and the class of its faults."""
+    return cluster_for("test-admin", proxy.url, namespace=space, seconds=3.0), proxy, load("faulty_proxy").Fault
+
+
+@pytest.fixture(scope="session")
+def config_map():
+    """Make a config map's body; `kind` labels it."""
+
+    def make(name, kind="", **data):
+        metadata = {"name": name} | ({"labels": {"kind": kind}} if kind else {})
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -175,38 +174,3 @@ def cluster_for(api_server):
         return Cluster(lambda: client_for(url or api_server, token), namespace, patience)
 
     return make
-
-
-def _wait_ready(admin, log: Path) -> None:
-    from kubernetes.client.exceptions import ApiException
-    from urllib3.exceptions import HTTPError
-
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            if admin.call_api("/readyz", "GET", _preload_content=False)[1] == 200:
-                return
-        except (ApiException, HTTPError):
-            time.sleep(0.2)
-    pytest.fail(f"the API server did not become ready: {log.read_text(errors='replace')[-1500:]}")
-
-
-def _raw(admin, method: str, path: str, body: bytes | None = None):
-    """Ask without the client's models: turning large CRDs into Python objects takes most of a minute."""
-    headers = {"Content-Type": "application/json"}
-    admin.update_params_for_auth(headers, [], ["BearerToken"])
-    answer = admin.rest_client.pool_manager.request(method, admin.configuration.host + path, body=body, headers=headers)
-    return answer.status, json.loads(answer.data)
-
-
-def _wait_established(admin) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        found = _raw(admin, "GET", CRDS)[1]["items"]
-        states = [
-            {c["type"]: c["status"] for c in one["status"].get("conditions") or []}.get("Established") for one in found
-        ]
-        if found and all(state == "True" for state in states):
-            return
-        time.sleep(0.2)
-    pytest.fail("the CRDs were not established in 60 s")

@@ -51,7 +51,7 @@ class FakeTrainer:
 
     def _run(self):
         known = set()
-        while not self._stop.wait(0.05):
+        while not self._stop.wait(0.1):
             try:
                 jobs = self.cluster.list(TRAIN_JOBS)["items"]
                 self.most_at_once = max(self.most_at_once, len(jobs))

@@ -12,32 +12,6 @@ from flywheel.components.cluster.strictness import dropped_fields
 from flywheel.components.cluster.watch import wait_gone
 
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
-SPACE = "room"
-
-
-@pytest.fixture(scope="module")
-def space(connect):
-    from kubernetes import client
-
-    client.CoreV1Api(connect("test-admin")).create_namespace({"metadata": {"name": SPACE}})
-    return SPACE
-
-
-@pytest.fixture
-def admin(space, cluster_for):
-    return cluster_for("test-admin", namespace=space)
-
-
-@pytest.fixture
-def shaky(space, cluster_for, proxy):
-    """A client behind the proxy, the proxy, and the class of its faults."""
-    import sys
-
-    return cluster_for("test-admin", proxy.url, namespace=space, seconds=3.0), proxy, sys.modules["faulty_proxy"].Fault
-
-
-def config_map(name, **data):
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
 
 
 def train_job(name):
@@ -49,13 +23,13 @@ def train_job(name):
     }
 
 
-def test_create_read_patch_delete(admin):
+def test_create_read_patch_delete(admin, config_map):
     made = admin.create(CONFIG_MAPS, config_map("one", a="1"))
     assert admin.get(CONFIG_MAPS, "one")["metadata"]["uid"] == made["metadata"]["uid"]
     assert admin.patch(CONFIG_MAPS, "one", {"data": {"a": None, "b": "2"}})["data"] == {"b": "2"}
     jsonpatch = [{"op": "test", "path": "/data/b", "value": "2"}, {"op": "replace", "path": "/data/b", "value": "3"}]
     assert admin.patch(CONFIG_MAPS, "one", jsonpatch)["data"] == {"b": "3"}
-    with pytest.raises(errors.AlreadyExistsError, match="configmaps in namespace room"):
+    with pytest.raises(errors.AlreadyExistsError, match=f"configmaps in namespace {admin.namespace}"):
         admin.create(CONFIG_MAPS, config_map("one"))
     assert not admin.delete(CONFIG_MAPS, "one", uid="another")
     assert admin.find(CONFIG_MAPS, "one") is not None
@@ -76,7 +50,7 @@ def test_apply_owns_its_fields_and_respects_others(admin):
     assert forced["data"]["a"] == "9"
 
 
-def test_conflict_409_a_merge_patch_can_be_compare_and_set(admin):
+def test_conflict_409_a_merge_patch_can_be_compare_and_set(admin, config_map):
     seen = admin.create(CONFIG_MAPS, config_map("three", n="0"))
     version = {"resourceVersion": seen["metadata"]["resourceVersion"]}
     admin.patch(CONFIG_MAPS, "three", {"metadata": version, "data": {"n": "1"}})
@@ -85,7 +59,7 @@ def test_conflict_409_a_merge_patch_can_be_compare_and_set(admin):
     assert refused.value.retryable
 
 
-def test_update_loses_no_increment_of_four_writers(space, cluster_for, admin):
+def test_update_loses_no_increment_of_four_writers(space, cluster_for, admin, config_map):
     admin.create(CONFIG_MAPS, config_map("count", n="0"))
 
     def add():
@@ -113,7 +87,9 @@ def test_5xx_for_ever_ends_with_an_error_that_says_so(shaky):
     cluster, proxy, fault = shaky
     proxy.faults = [fault(lambda _: True, status=503, message="etcd is down", times=99)]
     started = time.monotonic()
-    with pytest.raises(errors.UnavailableError, match="cannot list configmaps in namespace room.*etcd is down"):
+    with pytest.raises(
+        errors.UnavailableError, match=f"cannot list configmaps in namespace {cluster.namespace}.*etcd is down"
+    ):
         cluster.list(CONFIG_MAPS)
     assert 2.0 < time.monotonic() - started < 6.0
 
@@ -127,7 +103,7 @@ def test_429_waits_as_long_as_it_is_told(shaky):
     assert len(proxy.requests) == 2
 
 
-def test_lost_answer_of_a_create_is_an_existing_object_and_not_two(shaky):
+def test_lost_answer_of_a_create_is_an_existing_object_and_not_two(shaky, config_map):
     cluster, proxy, fault = shaky
     proxy.faults = [fault(lambda request: request.method == "POST", cut_after=True)]
     with pytest.raises(errors.AlreadyExistsError):
@@ -183,7 +159,7 @@ def test_rbac_denied_names_account_verb_and_resource(cluster_for, space):
     with pytest.raises(errors.AccessDeniedError) as refused:
         steps.create(TRAIN_JOBS, train_job("denied"))
     assert "service account flywheel-steps of namespace flywheel may not create trainjobs" in str(refused.value)
-    assert "in namespace room" in str(refused.value)
+    assert f"in namespace {space}" in str(refused.value)
     assert "Role" in str(refused.value)
     assert account(steps) == "service account flywheel-steps of namespace flywheel"
     rights = [Right("create", TRAIN_JOBS), Right("get", PODS, "log")]
@@ -197,7 +173,7 @@ def test_admin_lacks_nothing(admin):
     assert "administrator" in account(admin)
 
 
-def test_quota_403_is_no_missing_right(shaky):
+def test_quota_403_is_no_missing_right(shaky, config_map):
     cluster, proxy, fault = shaky
     told = 'pods "x" is forbidden: exceeded quota: gpus, requested: requests.nvidia.com/gpu=8, limited: 4'
     proxy.faults = [fault(lambda _: True, status=403, message=told, reason="Forbidden")]

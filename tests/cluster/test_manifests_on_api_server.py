@@ -44,7 +44,9 @@ RESOURCES = [
 ]
 
 
+@cache
 def rendered(place):
+    """What a folder renders to; nobody changes the objects."""
     kubectl = os.environ.get("KUBECTL") or shutil.which("kubectl")
     if not kubectl:
         pytest.skip("no kubectl: install 1.27 or newer, or set KUBECTL to one (.ci/kubectl brings one)")

@@ -11,26 +11,16 @@ from flywheel.components.cluster.resources import TRAIN_JOBS, TRAINING_RUNTIMES
 from flywheel.components.training.cluster import manifest
 from flywheel.components.training.cluster.settings import TrainingCluster
 
-SPACE = "train"
-
-
-@pytest.fixture
-def run(trainjobs, tmp_path):
-    """Launch a job against a script; gives the launched (or the error), what was said, and the fake controller."""
-    made = trainjobs.runner(tmp_path)
-    yield made
-    made.close()
-
-
-def only_job(run):
-    [job] = run.admin.list(TRAIN_JOBS)["items"]
-    return job
-
 
 def test_rbac_denied_names_verb_resource_and_account(run):
     done = run(None, account="flywheel-steps")
     assert isinstance(done.error, errors.AccessDeniedError)
-    for word in ("service account flywheel-steps", "create trainjobs.trainer.kubeflow.org", "delete trainjobs", SPACE):
+    for word in (
+        "service account flywheel-steps",
+        "create trainjobs.trainer.kubeflow.org",
+        "delete trainjobs",
+        run.bench.space,
+    ):
         assert word in str(done.error)
     assert not run.admin.list(TRAIN_JOBS)["items"]
 
@@ -70,7 +60,7 @@ def test_older_crd_that_drops_our_volume_is_refused(trainjobs, run):
 
 def test_missing_runtime_says_what_to_apply(run):
     done = run(None, runtime="other-runtime")
-    assert "no TrainingRuntime other-runtime in namespace train" in str(done.error)
+    assert f"no TrainingRuntime other-runtime in namespace {run.bench.space}" in str(done.error)
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
@@ -122,7 +112,7 @@ def test_watch_410(run):
 
 
 def test_expired_token_while_waiting(run, kubeconfig, monkeypatch):
-    path = kubeconfig(run.proxy.url, "flywheel-launcher", SPACE)
+    path = kubeconfig(run.proxy.url, "flywheel-launcher", run.bench.space)
     monkeypatch.setenv("KUBECONFIG", str(path))
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(path))
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
@@ -175,4 +165,4 @@ def test_names_too_long(run):
         TrainingCluster.of({"queue": "q" * 64})
     done = run(run.fake.succeed, run_id="a run id that no label can hold: " + "x" * 300)
     assert done.launched is not None, done.error
-    assert len(only_job(run)["metadata"]["labels"][manifest.RUN]) <= 63
+    assert len(run.only_job()["metadata"]["labels"][manifest.RUN]) <= 63

@@ -9,14 +9,6 @@ from flywheel.components.cluster.resources import PODS, TRAIN_JOBS
 from flywheel.components.training.cluster import manifest
 
 
-@pytest.fixture
-def run(trainjobs, tmp_path):
-    """Launch a job against a script; gives the launched (or the error), what was said, and the fake controller."""
-    made = trainjobs.runner(tmp_path)
-    yield made
-    made.close()
-
-
 def failing(**settings):
     """A script: the job fails in a way, with the log of its failing pod."""
 

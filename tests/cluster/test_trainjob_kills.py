@@ -17,16 +17,9 @@ PREEMPTED = {"conditions": [{"type": "DisruptionTarget", "status": "True", "reas
 
 
 @pytest.fixture
-def run(trainjobs, tmp_path):
-    made = trainjobs.runner(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def processes(run, kubeconfig):
     """Starts launchers as the launcher's account, through the proxy."""
-    path = kubeconfig(run.proxy.url, "flywheel-launcher", "train")
+    path = kubeconfig(run.proxy.url, "flywheel-launcher", run.bench.space)
     environment = {**os.environ, "KUBECONFIG": str(path), "PYTHONWARNINGS": "ignore"}
     environment.pop("KUBERNETES_SERVICE_HOST", None)
     script = Path(__file__).with_name("trainjob_process.py")

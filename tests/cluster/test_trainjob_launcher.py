@@ -4,28 +4,13 @@ import json
 import threading
 from pathlib import Path
 
-import pytest
 import yaml
 
 from flywheel.components.cluster.resources import TRAIN_JOBS
 from flywheel.components.training.cluster import manifest
 from flywheel.components.training.failure import TrainingFailed
 
-SPACE = "train"
 DIGEST = "registry.example/other@sha256:" + "0" * 64
-
-
-@pytest.fixture
-def run(trainjobs, tmp_path):
-    """Launch a job against a script; gives the launched (or the error), what was said, and the fake controller."""
-    made = trainjobs.runner(tmp_path)
-    yield made
-    made.close()
-
-
-def only_job(run):
-    [job] = run.admin.list(TRAIN_JOBS)["items"]
-    return job
 
 
 def test_a_job_is_created_trained_and_judged_by_its_result(run):
@@ -36,7 +21,7 @@ def test_a_job_is_created_trained_and_judged_by_its_result(run):
     done = run(paced, queue="", nodes=2, gpus_per_node=4)
     assert done.launched is not None, done.error
     assert not done.launched.adopted and done.launched.result.rows_trained == 8
-    job = only_job(run)
+    job = run.only_job()
     assert job["spec"]["runtimeRef"] == {
         "apiGroup": "trainer.kubeflow.org",
         "kind": "TrainingRuntime",
@@ -71,7 +56,7 @@ def test_placement_queue_and_volume_are_the_users(run):
         timeout_seconds=100,
     )
     assert done.launched is not None, done.error
-    job = only_job(run)
+    job = run.only_job()
     assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpu-training"
     assert job["metadata"]["labels"]["kueue.x-k8s.io/priority-class"] == "high"
     assert job["spec"]["suspend"] is True  # Kueue resumes it
@@ -128,7 +113,7 @@ def test_another_run_of_the_same_job_adopts_it_and_answers_for_it(run):
     first = run.in_thread(slow)
     run.wait(lambda: run.admin.list(TRAIN_JOBS)["items"])
     second = run.in_thread(None, run_id="other/run")
-    run.wait(lambda: only_job(run)["metadata"]["annotations"][manifest.RUN] == "other/run")
+    run.wait(lambda: run.only_job()["metadata"]["annotations"][manifest.RUN] == "other/run")
     proceed.set()
     first.finish(), second.finish()
     assert len(run.trainer.made) == 1
@@ -146,7 +131,7 @@ def test_409_with_another_fingerprint_is_an_error_and_nothing_is_touched(run):
     done = run(None)
     assert isinstance(done.error, TrainingFailed) and done.error.reason == "NAME_TAKEN" and done.error.kind == "fatal"
     assert f"TrainJob {name} exists with another fingerprint" in str(done.error)
-    assert only_job(run)["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+    assert run.only_job()["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
 
 
 def test_another_image_is_another_job_and_the_same_digest_elsewhere_is_not(run):

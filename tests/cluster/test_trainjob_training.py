@@ -22,13 +22,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 FAST = Hyperparameters(epochs=1.0, learning_rate=1e-2, batch_size=8)
 
 
-@pytest.fixture
-def run(trainjobs, tmp_path):
-    made = trainjobs.runner(tmp_path)
-    yield made
-    made.close()
-
-
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """A tiny model and a dataset (tests/training)."""
@@ -91,7 +84,7 @@ def launch(run, world, output, base=None, **options):
     run.play(lambda trainer, job: nodes_of(trainer, job, run.folder / "scratch"))
     made_base, dataset = world
     settings = TrainingCluster.of({**run.settings(), "gpus_per_node": 0, **options})
-    cluster = run.bench.cluster_for("flywheel-launcher", namespace="train", seconds=30)
+    cluster = run.bench.cluster_for("flywheel-launcher", namespace=run.bench.space, seconds=30)
     backend = TrainJobBackend(settings, cluster, run.trainer.log, look_every=1.0)
     said = []
     done = train.train_model(
@@ -169,7 +162,7 @@ def test_the_component_launches_a_train_job(run, world, tmp_path, kubeconfig, ap
 
     from flywheel.components.training.component import train_model
 
-    path = kubeconfig(api_server, "flywheel-launcher", "train")
+    path = kubeconfig(api_server, "flywheel-launcher", run.bench.space)
     monkeypatch.setenv("KUBECONFIG", str(path))
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     run.play(lambda trainer, job: nodes_of(trainer, job, run.folder / "scratch"))
@@ -199,7 +192,9 @@ def test_the_component_launches_a_train_job(run, world, tmp_path, kubeconfig, ap
     digest = turn(store=str(tmp_path / "store"), base_model=str(base), cluster=options).output
     [record] = lineage.steps(str(tmp_path / "store"), "run-1")
     assert record.details["manifest"]["digest"] == digest
-    assert record.details["launch"]["launcher"] == "trainjob" and record.details["launch"]["namespace"] == "train"
+    assert (
+        record.details["launch"]["launcher"] == "trainjob" and record.details["launch"]["namespace"] == run.bench.space
+    )
     assert "ZeRO stage 0" in record.details["notes"][0]
     assert record.details["launch"]["name"] == run.admin.list(TRAIN_JOBS)["items"][0]["metadata"]["name"]
     kept = list((tmp_path / "root").rglob("trainjob.yaml"))

@@ -12,32 +12,6 @@ from flywheel.components.cluster.resources import LEASES, Resource
 from flywheel.components.cluster.watch import watch
 
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
-SPACE = "watched"
-
-
-@pytest.fixture(scope="module")
-def space(connect):
-    from kubernetes import client
-
-    client.CoreV1Api(connect("test-admin")).create_namespace({"metadata": {"name": SPACE}})
-    return SPACE
-
-
-@pytest.fixture
-def admin(space, cluster_for):
-    return cluster_for("test-admin", namespace=space)
-
-
-@pytest.fixture
-def shaky(space, cluster_for, proxy):
-    """A client behind the proxy, the proxy, and the class of its faults."""
-    import sys
-
-    return cluster_for("test-admin", proxy.url, namespace=space, seconds=3.0), proxy, sys.modules["faulty_proxy"].Fault
-
-
-def config_map(name, **data):
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
 
 
 def follow(cluster, labels, seconds=20.0, **more):
@@ -69,19 +43,13 @@ def follow(cluster, labels, seconds=20.0, **more):
     return finish
 
 
-def labelled(name, kind, **data):
-    body = config_map(name, **data)
-    body["metadata"]["labels"] = {"kind": kind}
-    return body
-
-
-def test_watch_sees_every_change(admin):
-    admin.create(CONFIG_MAPS, labelled("w1", "w", n="0"))
+def test_watch_sees_every_change(admin, config_map):
+    admin.create(CONFIG_MAPS, config_map("w1", "w", n="0"))
     finish = follow(admin, "kind=w")
     time.sleep(0.5)
     admin.patch(CONFIG_MAPS, "w1", {"data": {"n": "1"}})
     admin.delete(CONFIG_MAPS, "w1", propagation="Background")
-    admin.create(CONFIG_MAPS, labelled("w-end", "w"))
+    admin.create(CONFIG_MAPS, config_map("w-end", "w"))
     assert finish() == [
         ("present", "w1", "0"),
         ("present", "w1", "1"),
@@ -90,30 +58,30 @@ def test_watch_sees_every_change(admin):
     ]
 
 
-def test_watch_closed_in_the_middle_of_a_line_loses_nothing(admin, shaky):
+def test_watch_closed_in_the_middle_of_a_line_loses_nothing(admin, shaky, config_map):
     cluster, proxy, fault = shaky
     watching = lambda request: "watch=true" in request.path  # noqa: E731
     proxy.faults = [fault(watching, cut_stream_after=30), fault(watching, cut_before=True)]
     finish = follow(cluster, "kind=closed", look_every=2.0)
     time.sleep(0.3)
     for number in range(5):
-        admin.create(CONFIG_MAPS, labelled(f"closed{number}", "closed", n=str(number)))
-    admin.create(CONFIG_MAPS, labelled("closed-end", "closed"))
+        admin.create(CONFIG_MAPS, config_map(f"closed{number}", "closed", n=str(number)))
+    admin.create(CONFIG_MAPS, config_map("closed-end", "closed"))
     seen = finish()
     assert [name for _, name, _ in seen] == [*(f"closed{number}" for number in range(5)), "closed-end"]
     assert sum(1 for request in proxy.requests if watching(request)) >= 3
 
 
 @pytest.mark.parametrize("how", ["http", "event"])
-def test_watch_410_lists_again(admin, shaky, how):
+def test_watch_410_lists_again(admin, shaky, how, config_map):
     cluster, proxy, fault = shaky
     watching = lambda request: "watch=true" in request.path  # noqa: E731
     kind = f"gone-{how}"
-    admin.create(CONFIG_MAPS, labelled(f"{kind}-a", kind))
+    admin.create(CONFIG_MAPS, config_map(f"{kind}-a", kind))
 
     def meanwhile():
         admin.delete(CONFIG_MAPS, f"{kind}-a", propagation="Background")
-        admin.create(CONFIG_MAPS, labelled(f"{kind}-end", kind))
+        admin.create(CONFIG_MAPS, config_map(f"{kind}-end", kind))
 
     proxy.faults = [fault(watching, status=410, before=meanwhile, reason="Expired", message="too old")]
     if how == "event":  # etcd's compaction reaches a watcher as an event of a stream that began well

@@ -2,12 +2,14 @@
 
 import contextlib
 import json
+import os
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
+import crd_lock
 import fake_trainer
 import yaml
 
@@ -19,7 +21,7 @@ from flywheel.components.training.cluster.settings import TrainingCluster
 from flywheel.components.training.job import TrainingJob
 from flywheel.components.training.weights import model_digest
 
-SPACE = "train"
+SPACE = f"train-{os.environ.get('PYTEST_XDIST_WORKER', 'gw')}"  # each worker plays a controller of its own
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition")
 ROLES = Resource("rbac.authorization.k8s.io", "v1", "roles", "Role")
@@ -40,6 +42,7 @@ class TrainJobs:
         runtime = yaml.safe_load((MANIFESTS / "base" / "training_runtime.yaml").read_text())
         admin.apply(TRAINING_RUNTIMES, runtime, "test")
         self.runtime_image = manifest.runtime_image(runtime)
+        self.space = SPACE
 
     def runner(self, folder: Path) -> "Runner":
         return Runner(self, folder)
@@ -57,11 +60,12 @@ class TrainJobs:
             "spec": stored["spec"],
         }
         changed = change(json.loads(json.dumps(clean)))
-        self._replace(name, path, changed)
-        try:
-            yield
-        finally:
-            self._replace(name, path, clean)
+        with crd_lock.alone():
+            self._replace(name, path, changed)
+            try:
+                yield
+            finally:
+                self._replace(name, path, clean)
 
     def _replace(self, name, path, body):
         cluster_wide = Everywhere(self.admin)
@@ -177,6 +181,11 @@ class Runner:
             seed=seed,
             code_version="1",
         )
+
+    def only_job(self) -> dict:
+        """The one TrainJob that there is."""
+        [job] = self.admin.list(TRAIN_JOBS)["items"]
+        return job
 
     def name_of(self, image="") -> str:
         job = self.job()

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 HERE = Path(__file__).parent
-NAMESPACE = "rollouts"
+NAMESPACE = f"rollouts-{os.environ.get('PYTEST_XDIST_WORKER', 'gw')}"  # each worker plays a controller of its own
 
 
 def load(name):
@@ -22,6 +22,15 @@ def load(name):
         sys.modules[name] = module  # dataclasses look their module up
         spec.loader.exec_module(module)
     return sys.modules[name]
+
+
+load("rollouts")  # test files import it
+
+
+@pytest.fixture(scope="session")
+def namespace():
+    """The namespace of the rollouts."""
+    return NAMESPACE
 
 
 @pytest.fixture(scope="session")
@@ -140,9 +149,7 @@ def roll(cluster_of):
 
 @pytest.fixture
 def proxy_faults(proxy):
-    import sys
-
-    fault = next(module for name, module in sys.modules.items() if hasattr(module, "FaultyProxy")).Fault
+    fault = sys.modules["faulty_proxy"].Fault
 
     def add(when, **what):
         proxy.faults.append(fault(when, **what))

@@ -1,10 +1,9 @@
 """What goes wrong around a rollout: each a clear error that changes nothing, or the right retry."""
 
-import json
 import re
-import time
 
 import pytest
+from rollouts import CANDIDATE, MODE, PRODUCTION, STATE, on_production, state_of, wait_for
 
 from flywheel.components.cluster.client import Cluster
 from flywheel.components.cluster.errors import (
@@ -18,32 +17,8 @@ from flywheel.components.deployment.canary.policy import CanaryPolicy
 from flywheel.components.deployment.cluster import canary
 from flywheel.components.deployment.cluster.refusal import NotSettledError, RolloutRefusedError
 
-STATE = "flywheel.feedback-flywheel.dev/rollout"
-MODE = "serving.kserve.io/deploymentMode"
-PRODUCTION, CANDIDATE = "s3://models/production", "s3://models/candidate"
 DIGEST = "ab" * 32
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
-
-
-def state_of(served):
-    return json.loads(served["metadata"]["annotations"][STATE])
-
-
-def on_production(served):
-    """Whether the spec sends everything to production."""
-    predictor = served["spec"]["predictor"]
-    return (
-        not served["spec"].get("canary")
-        and predictor["model"]["storageUri"] == PRODUCTION
-        and predictor.get("canaryTrafficPercent") in (None, 0)
-    )
-
-
-def wait_for(true, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -59,8 +34,10 @@ def step(tmp_path):
     return run
 
 
-def test_service_missing(step, cluster_of, kserve):
-    with pytest.raises(NotFoundError, match=r"cannot get inferenceservices nobody in namespace rollouts: .*not found"):
+def test_service_missing(step, cluster_of, kserve, namespace):
+    with pytest.raises(
+        NotFoundError, match=rf"cannot get inferenceservices nobody in namespace {namespace}: .*not found"
+    ):
         step(cluster_of("flywheel-deployer"), "nobody")
 
 
@@ -129,10 +106,10 @@ def _some_state():
     )
 
 
-def test_rbac_denied(step, roll, cluster_of, make):
+def test_rbac_denied(step, roll, cluster_of, make, namespace):
     name = make()
     with pytest.raises(
-        AccessDeniedError, match=r"flywheel-steps.* lacks rights in namespace rollouts: get inferenceserv"
+        AccessDeniedError, match=rf"flywheel-steps.* lacks rights in namespace {namespace}: get inferenceserv"
     ):
         step(cluster_of("flywheel-steps"), name)
     with pytest.raises(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from kfp import dsl, local
+from rollouts import CANDIDATE, PRODUCTION, STATE
 
 from flywheel.components.contracts.rollout import RolloutState
 from flywheel.components.deployment.component import restore_traffic, run_canary
@@ -17,8 +18,7 @@ from flywheel.components.registry.open import open_registry
 from flywheel.components.registry.records import NewVersion
 from flywheel.components.store import lineage
 
-STATE = "flywheel.feedback-flywheel.dev/rollout"
-MODELS = {"production": "s3://models/production", "candidate": "s3://models/candidate"}
+MODELS = {"production": PRODUCTION, "candidate": CANDIDATE}
 DIGESTS = {name: hashlib.sha256(name.encode()).hexdigest() for name in MODELS}
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -83,9 +83,9 @@ def people(kserve, tmp_path):
     ],
 )
 def test_the_component_decides_by_real_events(
-    api_server, make, served, people, kubeconfig, tmp_path, monkeypatch, mode, bad, decision
+    api_server, make, served, people, kubeconfig, tmp_path, monkeypatch, namespace, mode, bad, decision
 ):
-    monkeypatch.setenv("KUBECONFIG", str(kubeconfig(api_server, "flywheel-deployer", "rollouts")))
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig(api_server, "flywheel-deployer", namespace)))
     monkeypatch.setenv("FLYWHEEL_PSEUDONYM_KEY", "k" * 32)
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
     name, store, registry = make(mode), str(tmp_path / "store"), str(tmp_path / "registry.db")
@@ -110,12 +110,12 @@ def test_the_component_decides_by_real_events(
             shares="0.2,0.5,1.0",
             harm_budget=0.3,
             driver="kserve",
-            namespace="rollouts",
+            namespace=namespace,
             look_seconds=1.0,
             step_seconds=100.0,
             maturity_seconds=1.0,
         )
-        restore_traffic(service=name, run_id="run-1", driver="kserve", namespace="rollouts").after(
+        restore_traffic(service=name, run_id="run-1", driver="kserve", namespace=namespace).after(
             task
         ).ignore_upstream_failure()
         return task.outputs["Output"]

@@ -6,6 +6,7 @@ import time
 from itertools import pairwise
 
 import pytest
+from rollouts import STATE, on_production, state_of, wait_for
 
 from flywheel.components.cluster.errors import (
     GoneError,
@@ -17,32 +18,7 @@ from flywheel.components.cluster.resources import LEASES
 from flywheel.components.deployment.cluster.refusal import RolloutLostError
 from flywheel.components.deployment.cluster.rollout_lease import RolloutLease
 
-STATE = "flywheel.feedback-flywheel.dev/rollout"
-MODE = "serving.kserve.io/deploymentMode"
-PRODUCTION, CANDIDATE = "s3://models/production", "s3://models/candidate"
-DIGEST = "ab" * 32
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
-
-
-def state_of(served):
-    return json.loads(served["metadata"]["annotations"][STATE])
-
-
-def on_production(served):
-    """Whether the spec sends everything to production."""
-    predictor = served["spec"]["predictor"]
-    return (
-        not served["spec"].get("canary")
-        and predictor["model"]["storageUri"] == PRODUCTION
-        and predictor.get("canaryTrafficPercent") in (None, 0)
-    )
-
-
-def wait_for(true, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.02)
 
 
 def test_status_409(roll, make, cluster_of, proxy, proxy_faults, change):
@@ -50,7 +26,7 @@ def test_status_409(roll, make, cluster_of, proxy, proxy_faults, change):
     proxy_faults(lambda request: request.method == "PATCH", status=409, reason="Conflict", times=3)
 
     def meddle():
-        while not stop.wait(0.01):
+        while not stop.wait(0.03):
             change(name, {"metadata": {"annotations": {"meddler": str(time.monotonic())}}})
 
     meddler = threading.Thread(target=meddle)

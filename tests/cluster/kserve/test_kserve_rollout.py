@@ -4,8 +4,8 @@ as if they had not been."""
 import json
 
 import pytest
+from rollouts import CANDIDATE, PRODUCTION, STATE, state_of
 
-PRODUCTION, CANDIDATE = "s3://models/production", "s3://models/candidate"
 GOOD, HARMFUL, UNCLEAR = "aa", "ar", "ah"
 DECISIONS = {GOOD: "promote", HARMFUL: "rollback", UNCLEAR: "hold"}
 pytestmark = pytest.mark.slow
@@ -16,7 +16,7 @@ def ended_well(kserve, cluster, name, verdicts):
     from flywheel.components.cluster.resources import HTTP_ROUTES, INFERENCE_SERVICES, LEASES
 
     served = cluster.get(INFERENCE_SERVICES, name)
-    state = json.loads(served["metadata"]["annotations"]["flywheel.feedback-flywheel.dev/rollout"])
+    state = state_of(served)
     assert (state["phase"], state["rollout"]["decision"]) == ("done", DECISIONS[verdicts])
     predictor = served["spec"]["predictor"]
     assert predictor["model"]["storageUri"] == (CANDIDATE if verdicts == GOOD else PRODUCTION)
@@ -35,7 +35,7 @@ def never_back(kserve, name):
     """Assert over every version of a service that no traffic went to a candidate once it was decided against."""
     decided = False
     for served in kserve.history[name]:
-        text = served["metadata"]["annotations"].get("flywheel.feedback-flywheel.dev/rollout")
+        text = served["metadata"]["annotations"].get(STATE)
         decided = decided or (text is not None and json.loads(text)["rollout"]["decision"] in ("rollback", "hold"))
         if decided:
             assert not served["spec"].get("canary")
@@ -132,7 +132,7 @@ def test_another_run_takes_over_what_a_dead_one_left(kserve, process, make, clus
     states = [
         json.loads(text)["rollout"]
         for one in kserve.history[name]
-        if (text := one["metadata"]["annotations"].get("flywheel.feedback-flywheel.dev/rollout"))
+        if (text := one["metadata"]["annotations"].get(STATE))
     ]
     abandoned = [one for one in states if one["run_id"] == "dead" and one["decision"] == "hold"]
     assert "abandoned: run dead gave it up; taken over by next" in abandoned[0]["reasons"][0]
