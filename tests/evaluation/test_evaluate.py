@@ -109,10 +109,8 @@ def test_samples_follow_the_model(models: dict[str, Path], golden: Path) -> None
 def test_critical_cases_are_answered_k_times(models: dict[str, Path], golden: Path, tmp_path: Path) -> None:
     content = yaml.safe_load(DEFAULT.read_text())
     content |= {"underpowered": "run", "temperature": 1.2}
-    content["metrics"].append(
-        {"name": "critical", "measure": "critical", "role": "guardrail", "direction": "lower", "margin": 0.0,
-         "suites": ["critical"], "samples": 3}
-    )  # fmt: skip
+    (critical,) = (metric for metric in content["metrics"] if metric["measure"] == "critical")
+    critical["samples"] = 3
     (tmp_path / "spec.yaml").write_text(yaml.safe_dump(content))
     golden.write_text(golden.read_text().replace('"changed"', '"critical"'))
     out = tmp_path / "s.jsonl"
