@@ -7,9 +7,10 @@ from typing import Any
 
 import orjson
 
-from flywheel.components.contracts.feedback import Annotator, FeedbackRecord, SignalKind
+from flywheel.components.contracts.feedback import Annotator, FeedbackRecord, Score, SignalKind
+from flywheel.components.intake.json_text import text_of
 from flywheel.components.intake.pseudonyms import Pseudonymizer
-from flywheel.components.intake.reading import RawRow
+from flywheel.components.intake.raw_row import RawRow
 from flywheel.components.intake.records import ReadRecord
 from flywheel.components.intake.scrubbed_json import collect, rebuild
 
@@ -48,11 +49,23 @@ class Draft:
     def origin(self) -> dict[str, Any]:
         """Where the row came from: kept with it, so that a repeated attempt recognises its own rows."""
         origin: dict[str, Any] = {"file": self.raw.file, "line": self.raw.line, "format": self.read.shape}
+        if self.raw.part:
+            origin["part"] = self.raw.part
         if self.content:
             origin["content"] = self.content
         if self.read.time_assumed:
             origin["time_assumed"] = True
+        if self.record.interaction is None and not self.content:
+            origin["conversation"] = self.conversation_id
+            if self.record.turn is not None:
+                origin["turn"] = self.record.turn
+        if not self.record.user and not self.content:
+            origin["anonymous"] = True  # joining takes the interaction's user for the one who speaks
         return origin
+
+    def placeholder_key(self, pseudonyms: Pseudonymizer) -> bytes:
+        """Return the key of the conversation's placeholders; empty when the row names no conversation."""
+        return bytes.fromhex(pseudonyms.of("placeholders", self.conversation_id)) if self.record.conversation else b""
 
     def texts(self) -> list[str]:
         """Return all free text of the row for scrubbing, in the order that `rows` takes it back."""
@@ -60,6 +73,7 @@ class Draft:
         texts = [message.content for message in record.messages]
         texts += [record.response or "", record.model_version or "", record.source, record.language or ""]
         texts += [signal.text for signal in self.signals if signal.text is not None]
+        texts += [signal.name for signal in self.signals if signal.kind == SignalKind.SCORE]
         collect(record.attributes, texts)
         return texts
 
@@ -75,6 +89,7 @@ class Draft:
         messages = [{"role": message.role, "content": next(scrubbed)} for message in record.messages]
         response, model_version, source, language = (next(scrubbed) for _ in range(4))
         signal_texts = [None if signal.text is None else next(scrubbed) for signal in self.signals]
+        names = [next(scrubbed) if signal.kind == SignalKind.SCORE else signal.name for signal in self.signals]
         attributes = rebuild(record.attributes, scrubbed)
         intake = self.origin() | {"file": origin_file}
         shared = {"subject": self.subject, "timestamp": record.timestamp, "source": source, "run_id": run_id}
@@ -100,12 +115,12 @@ class Draft:
                 "interaction_id": self.interaction_id,
                 "kind": signal.kind.value,
                 "annotator": signal.annotator.value,
-                "name": signal.name,
+                "name": name,
                 "value": signal.value,
                 "text": text,
                 "attributes": _json(kept),
             }
-            for signal, text in zip(self.signals, signal_texts, strict=True)
+            for signal, name, text in zip(self.signals, names, signal_texts, strict=True)
         ]
         return TableRows(interaction, feedback)
 
@@ -119,7 +134,7 @@ class TableRows:
 
 
 def _json(value: Any) -> str:
-    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+    return text_of(value)
 
 
 def make_draft(raw: RawRow, read: ReadRecord, safe_ids: dict[str, str], pseudonyms: Pseudonymizer) -> Draft:
@@ -140,7 +155,8 @@ def make_draft(raw: RawRow, read: ReadRecord, safe_ids: dict[str, str], pseudony
         interaction_id = safe_ids[record.interaction]
     else:
         moment = None if read.time_assumed else record.timestamp.isoformat()
-        interaction_id = pseudonyms.of("interaction", _canonical([content, record.conversation, moment]))
+        about = [content, record.conversation, moment] if content else ["", record.conversation, record.turn]
+        interaction_id = pseudonyms.of("interaction", _canonical(about))
     conversation_id = interaction_id if not record.conversation else safe_ids[record.conversation]
     person = f"user:{record.user}" if record.user else f"conversation:{conversation_id}"
     subject = pseudonyms.of("subject", person)
@@ -168,12 +184,20 @@ def _said(read: ReadRecord) -> Iterator[tuple[SignalKind, Annotator, str, float 
         yield SignalKind.COMMENT, who, "comment", None, signals.comment
     for name in dict.fromkeys(signals.implicit):
         yield SignalKind.IMPLICIT, who, name, 1.0, None
+    for score in signals.scores:
+        yield SignalKind.SCORE, who, score.name, score.value, _words(score)
     if signals.latency_ms is not None:
         yield SignalKind.AUTOMATED, Annotator.CODE, "latency_ms", signals.latency_ms, None
     if signals.tokens is not None and math.isfinite(signals.tokens):
         yield SignalKind.AUTOMATED, Annotator.CODE, "tokens", float(signals.tokens), None
     if signals.error is not None:
         yield SignalKind.AUTOMATED, Annotator.CODE, "error", 1.0, signals.error
+
+
+def _words(score: Score) -> str | None:
+    if score.label and score.explanation:
+        return f"{score.label}: {score.explanation}"
+    return score.label or score.explanation
 
 
 def _canonical(value: Any) -> bytes:
