@@ -16,6 +16,8 @@ def deduplicate_feedback(
     jaccard: float = 0.8,
     semantic: float = 0.0,
     encoder: str = "hashed",
+    engine: str = "native",
+    ray_address: str = "",
 ) -> int:
     """Collect the users' corrections and remove exact and near duplicates; the earliest record of a group stays.
 
@@ -27,21 +29,22 @@ def deduplicate_feedback(
         store: URI of the feedback store; the step records itself there.
         run_id: Run that this step belongs to.
         jaccard: Least Jaccard similarity of the character 3-shingles of near-duplicates, in (0, 1].
-
         semantic: Least cosine of semantic duplicates in every field, in (0, 1]; 0: none are looked for.
         encoder: Encoder for semantic duplicates: "hashed", or "minilm" where its extra is installed.
+        engine: Where texts are prepared, sketched and connected: native (this pod) or ray (a cluster); same rows.
+        ray_address: For ray: host:port or ray://host:port of the cluster's head; empty: the variable RAY_ADDRESS.
 
     Returns:
         Corrections kept.
 
     Raises:
-        ValueError: The snapshot cannot be read, or a parameter is out of range.
+        ValueError: The snapshot cannot be read, a parameter is out of range, or the engine cannot be used.
     """
     from flywheel.components.curation.stages.deduplicate import deduplicate
     from flywheel.components.store import lineage
 
     limits = float(jaccard), float(semantic), encoder
-    record = deduplicate(feedback.path, kept.path, run_id, *limits, groups=groups.path)
+    record = deduplicate(feedback.path, kept.path, run_id, *limits, groups.path, engine, ray_address)
     lineage.record_step(store, record)
     for name, value in record.metrics.items():
         metrics.log_metric(name, value)

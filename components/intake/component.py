@@ -14,6 +14,8 @@ def intake_feedback(
     metrics: dsl.Output[dsl.Metrics],
     log_format: str = "auto",
     rating_rule: str = "",
+    engine: str = "native",
+    ray_address: str = "",
 ) -> int:
     """Bring interaction logs and feedback into the feedback store; personal data is scrubbed before the first write.
 
@@ -26,21 +28,26 @@ def intake_feedback(
         log_format: auto, feedback, csv, parquet, openai, otel, openinference, langfuse, tensorzero, kserve or
             preferences.
         rating_rule: JSON object: which named scores are ratings, on which scale (README); empty for the stated rule.
+        engine: Where texts are scrubbed: native (this pod) or ray (a cluster); both give the same rows.
+        ray_address: For ray: host:port or ray://host:port of the cluster's head; empty: the variable RAY_ADDRESS.
 
     Returns:
         Accepted rows.
 
     Raises:
         IntakeError: Logs or pseudonym key cannot be used; bad rows are quarantined instead.
+        EngineError: Ray is not installed, or nobody answers at its address.
 
     Environment:
+        RAY_ADDRESS: Address of the Ray cluster for engine ray, when none is given.
         FLYWHEEL_PSEUDONYM_KEY: Secret key of the pseudonyms, at least 16 bytes; required for a remote store.
         FLYWHEEL_STORAGE_OPTIONS: JSON object of options for the object store.
     """
     from flywheel.components.intake.ingest import ingest
     from flywheel.components.store import lineage
 
-    summary = ingest(logs, store, run_id, log_format, rating_rule=rating_rule)
+    on = {"engine": engine, "ray_address": ray_address}
+    summary = ingest(logs, store, run_id, log_format, rating_rule=rating_rule, **on)
     record = summary.record(run_id)
     lineage.record_step(store, record)
     summary.snapshot.write(feedback.path)

@@ -1,0 +1,152 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from flywheel.components.store import engine
+from flywheel.components.store.engine import EngineError, check_address, running
+
+
+def doubled(unit):
+    return pa.table({"n": pa.array([2 * n for n in unit["n"].to_pylist()], pa.int64())}).replace_schema_metadata(
+        {b"rows": str(unit.num_rows).encode()}
+    )
+
+
+def test_results_come_in_the_order_of_the_units():
+    units = [pa.table({"n": pa.array(range(i, i * 3), pa.int64())}) for i in range(7)]
+    with running() as on:
+        done = list(on.map(doubled, units))
+        assert list(on.map(doubled, [])) == []
+    assert [part["n"].to_pylist() for part in done] == [[2 * n for n in range(i, i * 3)] for i in range(7)]
+    assert [part.schema.metadata[b"rows"] for part in done] == [str(2 * i).encode() for i in range(7)]
+
+
+def test_an_error_of_the_work_is_raised():
+    def broken(unit):
+        raise ValueError("no such luck")
+
+    with running() as on, pytest.raises(Exception, match="no such luck"):
+        list(on.map(broken, [pa.table({"n": [1]})]))
+
+
+def test_split_loses_no_row():
+    rows = pa.table({"n": range(10_001)})
+    for workers in (1, 3, 64):
+        units = engine.Engine("ray", workers).split(rows)
+        assert pa.concat_tables(units)["n"].to_pylist() == list(range(10_001))
+        assert min(unit.num_rows for unit in units[:-1] or units) >= 1000
+
+
+def test_what_cannot_be_used_is_refused_with_words(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(EngineError, match=r"unknown engine 'spark'; use one of native, ray"), running("spark"):
+        pass
+    with pytest.raises(EngineError, match="give engine=ray"), running("native", "ray://head:10001"):
+        pass
+    with pytest.raises(EngineError, match="needs the address of a Ray cluster"):
+        check_address("")
+    for address in ("head", "ray://head", "http://head:1", "ray://head:port"):
+        with pytest.raises(EngineError, match="is not host:port"):
+            check_address(address)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        with pytest.raises(EngineError, match="nobody answers at the Ray address"):
+            check_address(f"ray://127.0.0.1:{closed.getsockname()[1]}")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        check_address(f"127.0.0.1:{listening.getsockname()[1]}")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(EngineError, match=r"pip install 'feedback-flywheel\[ray\]'"), running("ray", "local"):
+        pass
+
+
+BOTH = """
+import json, sys
+from datetime import UTC, datetime
+from pathlib import Path
+import numpy as np
+import pyarrow as pa
+from flywheel.components.curation.duplicates import distributed_components
+from flywheel.components.curation.stages.deduplicate import deduplicate
+from flywheel.components.intake.ingest import ingest
+from flywheel.components.store import delta_table, engine
+
+if __name__ == "__main__":
+    name, address, log, out = sys.argv[1:]
+    out = Path(out)
+    now = datetime(2026, 11, 21, tzinfo=UTC)
+    with engine.running(name, address):  # started once for both stages
+        engine.running = lambda *ignored: __import__("contextlib").nullcontext(engine.Engine(name, 2))
+        from flywheel.components.curation.stages import deduplicate as stage
+        from flywheel.components.intake import ingest as intake
+        stage.running = intake.running = engine.running
+        summary = ingest(log, str(out / "store"), "run", now=now)
+        summary.record("run")
+        summary.snapshot.write(out / "snapshot.json")
+        deduplicate(str(out / "snapshot.json"), str(out / "kept.parquet"), "run", groups=str(out / "groups.parquet"))
+        dice = np.random.default_rng(1)
+        ends = dice.integers(0, 400, 350), dice.integers(0, 400, 350)
+        np.save(out / "labels.npy", distributed_components.connected(400, *ends))
+    for table in ("interactions", "feedback", "quarantine"):
+        rows = delta_table.read(delta_table.latest(str(out / "store"), table))
+        with pa.OSFile(str(out / f"{table}.arrow"), "wb") as file, pa.ipc.new_file(file, rows.schema) as writer:
+            writer.write_table(rows.combine_chunks())
+    print(json.dumps({"rows": summary.rows_in, "pii": dict(summary.pii), "accepted": summary.accepted}))
+"""
+
+
+def log_lines():
+    for i in range(900):
+        about, said = f"Borel {i % 40}", i % 7
+        yield json.dumps(
+            {
+                "interaction": f"i{i}",
+                "conversation": f"c{i // 2}",
+                "user": f"u{i % 60}",
+                "timestamp": f"2026-11-{1 + i % 20:02d}T10:00:00Z",
+                "prompt": f"{'Hi, ' * (i % 3 == 0)}what is the warranty of the {about}? Write to user{i}@example.org",
+                "response": f"The {about} has a warranty of {said} months.",
+                "correction": f"The {about} has a warranty of {24 + i % 2} months. Call +49 30 12345{i:03d}",
+                "rating": -1,
+            }
+        )
+    yield "no json"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_native_and_ray_write_the_same_bytes(tmp_path):
+    pytest.importorskip("ray")
+    log = tmp_path / "log.jsonl"
+    log.write_text("\n".join(log_lines()))
+    os.utime(log, (1_790_000_000, 1_790_000_000))
+    script = tmp_path / "both.py"
+    script.write_text(BOTH)
+    settings = os.environ | {
+        "FLYWHEEL_PSEUDONYM_KEY": "ab" * 16,
+        "RAY_DEFAULT_OBJECT_STORE_MEMORY_BYTES": str(100 << 20),
+        "RAY_AUTH_MODE": "disabled",
+    }
+    files = {}
+    for name, address in (("native", ""), ("ray", "local")):
+        out = tmp_path / name
+        out.mkdir()
+        command = [sys.executable, str(script), name, address, str(log), str(out)]
+        done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+        said = json.loads(done.stdout.strip().splitlines()[-1])
+        assert (said["rows"], said["accepted"]) == (901, 900)
+        assert said["pii"]["EMAIL"] >= 900
+        named = ("interactions.arrow", "feedback.arrow", "quarantine.arrow", "labels.npy")
+        files[name] = {file: Path(out, file).read_bytes() for file in named}
+        import pyarrow.parquet as pq
+
+        for file in ("kept.parquet", "groups.parquet"):
+            files[name][file] = str(pq.read_table(out / file).replace_schema_metadata(None).to_pylist())
+    assert files["native"] == files["ray"]
+    assert 0 < files["native"]["kept.parquet"].count("group_id") < 900
