@@ -84,3 +84,41 @@ def test_few_labels_say_nothing():
         doubtful_labels([{}], ["rude"], ("tone",), np.ones((1, 1)))
     with pytest.raises(ValueError, match="do not fit"):
         doubtful_labels([{}], [], ("tone",), np.ones((1, 1)))
+
+
+def test_only_own_labels_are_reported():
+    names = ("factual", "tone")
+    rows = [{"prompt": f"q{i}", "response": "r", "correction": "c"} for i in range(60)]
+    given = [names[i % 2] for i in range(60)]
+    chances = np.array([[0.9, 0.1] if name == "factual" else [0.1, 0.9] for name in given])
+    chances[[7, 9]] = [0.9, 0.1]
+    report = doubtful_labels(rows, given, names, chances, mine={9, 11})
+    assert [suspect["index"] for suspect in report["suspects"]] == [9]
+    assert report["suspected"] == 1
+
+
+@pytest.mark.slow
+def test_the_classifying_stage_doubts_a_users_wrong_labels(log, tmp_path):
+    """Right labels of the user with a few turned: they are named in the step's record, with nobody's name."""
+    from flywheel.components.curation.categories.category_classifier import seed_labels
+    from flywheel.components.curation.stages.classify import classify
+    from flywheel.components.curation.stages.deduplicate import deduplicate
+
+    labels = [row for row in seed_labels() if row["category"] == "factual"][:200]
+    own = [
+        row | {"prompt": f"Now, {row['prompt']}", "category": "tone" if i < 6 else "factual"}
+        for i, row in enumerate(labels)
+    ]
+    path = tmp_path / "labels.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in own))
+    log.correct("u", "How long is it?", "It is 24 months.", "It is 36 months.")
+    _, feedback = log.save(tmp_path)
+    deduplicate(feedback, str(tmp_path / "k"), "r1")
+    record = classify(str(tmp_path / "k"), str(tmp_path / "c"), "r1", str(path))
+    doubts = record.details["doubtful_labels"]
+    turned = {row["correction"] for row in own[:6]}
+    named = [suspect for suspect in doubts["suspects"] if suspect["correction"] in turned]
+    assert len(named) >= 3
+    assert all((suspect["given"], suspect["better"]) == ("tone", "factual") for suspect in named)
+    assert record.metrics["doubtful_labels"] == doubts["suspected"] <= 12
+    assert "chances" not in record.details["calibration"]

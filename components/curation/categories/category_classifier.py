@@ -7,7 +7,7 @@ calibration of modern neural networks"); folds are split by question, so that no
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,8 @@ class Quality:
         audited: When people answered, ISO time; "" for labels.
         encoder: Name of the encoder.
         annotator_answers: Calibration rows that a language model voted on; None without one.
+        rows: The calibration rows.
+        chances: Their calibrated out-of-fold probabilities, a list of K per row.
     """
 
     labels: int
@@ -68,6 +70,8 @@ class Quality:
     audited: list[str]
     encoder: str = HASHED
     annotator_answers: int | None = None
+    rows: list[Edit] = field(default_factory=list)
+    chances: list[list[float]] = field(default_factory=list)
 
 
 class CategoryClassifier:
@@ -221,6 +225,8 @@ def train(
         audited=[row.get("audited_at", "") for row in kept],
         encoder=encoder,
         annotator_answers=answers,
+        rows=kept,
+        chances=calibrated.tolist(),
     )
     return CategoryClassifier(_fit(described, truth), temperature, encoder, vote), quality
 

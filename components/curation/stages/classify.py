@@ -1,7 +1,7 @@
 """Give corrections a category and a confidence."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -61,6 +61,7 @@ def classify(
     from flywheel.components.curation.categories import category_classifier
     from flywheel.components.curation.categories.category import CATEGORIES
     from flywheel.components.curation.categories.llm_annotator import LlmAnnotator
+    from flywheel.components.curation.label_noise.doubtful_labels import doubtful_labels
     from flywheel.components.curation.review import reviewed
     from flywheel.components.curation.routing.audited import review_labels
     from flywheel.components.evaluation.chat_endpoint import ChatEndpoint
@@ -88,7 +89,15 @@ def classify(
     calibration["audited"] += [edit["audited_at"] for edit in taught.rejected]
     pinned = version.model_dump(mode="json") if version else None
     write(table, classified, {**notes, "calibration": calibration, "reviews": pinned})
-    shown = {name: value for name, value in asdict(quality).items() if name not in calibration}
+    mine = {id(label) for label in own}
+    doubts = doubtful_labels(
+        quality.rows,
+        [row["category"] for row in quality.rows],
+        CATEGORIES,
+        quality.chances,
+        {place for place, row in enumerate(quality.rows) if id(row) in mine},
+    )
+    shown = {name: value for name, value in vars(quality).items() if name not in (*_CALIBRATION, "rows", "chances")}
     return record(
         "classify_corrections",
         run_id,
@@ -100,12 +109,14 @@ def classify(
             "calibration_error_after": quality.error_after,
             "mean_confidence": float(sum(confidence) / len(confidence)) if confidence else 0.0,
             "review_labels": len(taught.labels),
+            "doubtful_labels": doubts["suspected"],
             "audit_answers": sum(bool(at) for at in calibration["audited"]),
             **({"annotator_failures": sum(map(bool, held))} if voter else {}),
         },
         {
             "categories": dict(sorted(Counter(categories).items())),
             "calibration": {**shown, "categories": list(CATEGORIES)},
+            "doubtful_labels": doubts,
             "error_rate": f"out of fold, {1 - quality.accuracy:.1%} of the labelled corrections get a wrong category",
             "annotator": {"model": annotator.model, "failures": voter.failures} if annotator and voter else None,
         },
