@@ -5,7 +5,9 @@ however many runs they came. Rows that newer data proved wrong (a user thought g
 killed and repeated step, or a log brought in piece by piece, ends in the same rows as one run over all of it.
 """
 
+import hashlib
 import os
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,7 +54,8 @@ class JoinSummary:
         unsure: Mined signals left out for their rule's confidence, by `name/rule`.
         agreement: By name, for sources whose clients report such signals themselves: reported, mined, and both.
         placed: Rows that named a conversation only and found their answer: sure, unsure.
-        subjects: Users with feedback; those with feedback in several conversations.
+        subjects: Users, by pseudonym.
+        returning: Users with several conversations.
         new_rows: Derived rows that were not there before.
         removed: Derived rows taken back.
     """
@@ -73,6 +76,8 @@ class JoinSummary:
     unsure: Counter[str] = field(default_factory=Counter)
     agreement: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     placed: Counter[str] = field(default_factory=Counter)
+    subjects: int = 0
+    returning: int = 0
     new_rows: int = 0
     removed: int = 0
 
@@ -100,6 +105,8 @@ class JoinSummary:
                 "superseded": float(self.superseded),
                 "waiting": float(waiting),
                 "conversations": float(self.conversations),
+                "subjects": float(self.subjects),
+                "subjects_returning": float(self.returning),
                 "signals": float(sum(self.signals.values())),
                 "signals_unsure": float(sum(self.unsure.values())),
                 "signals_of_reporting_clients": float(sum(one["mined"] for one in self.agreement.values())),
@@ -198,6 +205,7 @@ class _Joiner:
         self._window = timedelta(minutes=summary.abandon_after_minutes)
         self._placing = late.Placing()
         self._unsure: list[tuple[dict[str, Any], Turn, int]] = []
+        self._askers = array("Q")  # who asked, once a conversation: 8 bytes each
 
     def run(self) -> None:
         """Fill in the summary, and give the writer its rows."""
@@ -217,11 +225,14 @@ class _Joiner:
             self._writer.add(derived_rows.of_placed(row, turn, confidence, answers, self._writer.run_id))
             summary.joined += 1
         summary.joined += groups.measured - summary.superseded
+        _, conversations = np.unique(np.frombuffer(self._askers, np.uint64), return_counts=True)
+        summary.subjects, summary.returning = len(conversations), int((conversations > 1).sum())
         summary.oldest = self._listing.oldest
 
     def _group(self, group: Group) -> None:
         dialogues = assemble(group.said)
         self._summary.conversations += len(dialogues)
+        self._askers.extend(_number_of(dialogue[0].subject) for dialogue in dialogues)
         subject = {said.turn.turn_id: said.turn.subject for said in group.said}
         about: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for given in sorted(group.feedback, key=lambda row: (row["timestamp"], row["feedback_id"])):
@@ -288,6 +299,10 @@ class _Joiner:
         assert self._summary.watermark is not None
         age = (self._summary.watermark - row["timestamp"]).total_seconds() / 3600
         self._listing.add(row, reason, age)
+
+
+def _number_of(subject: str) -> int:
+    return int.from_bytes(hashlib.blake2b(subject.encode(), digest_size=8).digest())
 
 
 class _Writer:

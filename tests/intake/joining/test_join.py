@@ -113,6 +113,12 @@ def subject_of(store, interaction):
     return {row["interaction_id"]: row["subject"] for row in rows}[interaction]
 
 
+def test_a_user_s_conversations_are_linked_by_the_pseudonym(store):
+    bring(store, [*LOG, turn("l1", 20, "q", "a", "c4", "ann"), turn("l2", 21, "q", "a", "c5", "bob", source="other")])
+    metrics = do(store).record("r").metrics
+    assert (metrics["conversations"], metrics["subjects"], metrics["subjects_returning"]) == (5, 3, 2)
+
+
 def test_again_adds_nothing(store):
     bring(store, LOG)
     first = do(store)
