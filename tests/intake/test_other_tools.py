@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from flywheel.components.store import delta_table
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 GOLDEN = Path(__file__).parent / "golden"
+PLACEHOLDER = re.compile(r"\[([A-Z]+)_\d+\]")  # its number hangs on the store's random key
 TOOLS = ("otel", "openinference", "langfuse", "tensorzero", "kserve")
 TIME = "2026-11-20T12:00:00Z"
 
@@ -62,21 +64,19 @@ def told(store):
     names = ("interaction_id", "kind", "annotator", "name", "value", "text")
     feedback = [[row[name] for name in names] + [attributes(row)] for row in table(store, "feedback")]
     quarantine = [[row["line"], row["reason"], row["detail"], row["row"]] for row in table(store, "quarantine")]
-    return json.loads(
-        json.dumps(
-            {
-                "interactions": dict(sorted(interactions.items())),
-                "feedback": sorted(feedback, key=json.dumps),
-                "quarantine": sorted(quarantine, key=json.dumps),
-            }
-        )
-    )
+    tables = {
+        "interactions": dict(sorted(interactions.items())),
+        "feedback": sorted(feedback, key=lambda row: PLACEHOLDER.sub("", json.dumps(row))),
+        "quarantine": sorted(quarantine, key=json.dumps),
+    }
+    return json.loads(PLACEHOLDER.sub(r"[\1]", json.dumps(tables)))
 
 
 def said(store):
     """Feedback rows as (interaction, kind, annotator, name, value, text)."""
     names = ("interaction_id", "kind", "annotator", "name", "value", "text")
-    return sorted((tuple(row[name] for name in names) for row in table(store, "feedback")), key=str)
+    rows = [[row[name] for name in names] for row in table(store, "feedback")]
+    return sorted((tuple(row) for row in json.loads(PLACEHOLDER.sub(r"[\1]", json.dumps(rows)))), key=str)
 
 
 @pytest.mark.parametrize("named", [False, True])
@@ -95,7 +95,7 @@ def test_no_golden_row_leaves_an_address_in_the_store(tool, tmp_path):
     assert "@example" not in stored
     assert "1234567" not in stored
     if tool != "tensorzero":
-        assert "[EMAIL_1]" in stored
+        assert "[EMAIL_" in stored
 
 
 def test_all_formats_in_one_folder(tmp_path):
@@ -253,7 +253,7 @@ def test_our_own_record_names_its_annotator_and_scores(tmp_path):
 def test_a_score_named_after_a_person_is_scrubbed(tmp_path):
     row = {"interaction": "i", "timestamp": TIME, "signals": {"scores": [{"name": "of bob@example.com", "value": 1}]}}
     run(put(tmp_path / "x.jsonl", row), tmp_path / "s")
-    assert said(tmp_path / "s") == [("i", "score", "user", "of [EMAIL_1]", 1.0, None)]
+    assert said(tmp_path / "s") == [("i", "score", "user", "of [EMAIL]", 1.0, None)]
 
 
 @pytest.mark.parametrize(
