@@ -16,7 +16,7 @@ from flywheel.scripts.benchmarks.curation.frame import Measured, Peer, Stage
 from flywheel.scripts.benchmarks.curation.peer_venv import MissingPeerError, cache, python_of
 from flywheel.scripts.benchmarks.curation.process import Once, measure
 
-STAGES = ("pii", "duplicates", "store", "chain", "scale")  # modules of this package
+STAGES = ("pii", "duplicates", "store", "chain", "scale", "poison")  # modules of this package
 
 
 def main(arguments: list[str]) -> int:
@@ -39,6 +39,9 @@ def main(arguments: list[str]) -> int:
         parser.error("--rounds must be at least 1 and --rows at least 100")
     names = options.stage or _present()
     modules = [importlib.import_module(f"{__package__}.{name}") for name in names]
+    known = {peer.name for module in modules for peer in module.peers()}
+    if unknown := set(options.only) - known:
+        parser.error(f"there is no peer {', '.join(sorted(unknown))}; the peers are {', '.join(sorted(known))}")
     designed = options.rows is None and not options.only and options.rounds >= 3
     output = options.output or (table.DOCS if designed else None)
     missed = 0
@@ -83,7 +86,8 @@ def results_of(
     runs: dict[str, list[Once]] = {peer.name: [] for peer in peers}
     quality: dict[str, dict[str, float]] = {}
     for number in range(rounds):
-        for peer in peers[number % len(peers) :] + peers[: number % len(peers)]:
+        turn = number % max(len(peers), 1)
+        for peer in peers[turn:] + peers[:turn]:
             data, _ = inputs[peer.rows or rows]
             with tempfile.TemporaryDirectory(prefix="flywheel-bench-") as folder:
                 if peer.name in missing:

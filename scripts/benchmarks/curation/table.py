@@ -2,6 +2,7 @@
 
 import os
 import platform
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -40,14 +41,14 @@ def section(stage: Stage, results: Results, missing: Mapping[str, str], rounds: 
         rows.append(
             [name, f"{one.rows:,}", f"{one.megabytes:.0f}", *timed, f"{one.peak:.0f}", speed, against, *figures]
         )
-    parts = [stage.about] if stage.about else []
+    parts = [_wrapped(stage.about)] if stage.about else []
     parts.append(markdown(head, rows))
     parts.extend(f"*{name}* is missing: {why}." for name, why in missing.items())
     if stage.goals:
         parts.append(markdown(["goal", "measured", "limit", ""], [_goal(goal, results) for goal in stage.goals]))
     versions = {name: version for one in results.values() for name, version in one.versions.items()}
     named = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
-    parts.append(f"{_machine()}; {rounds} round{'s' * (rounds > 1)}{'; ' * bool(named)}{named}.")
+    parts.append(_wrapped(f"{_machine()}; {rounds} round{'s' * (rounds > 1)}{'; ' * bool(named)}{named}."))
     return "\n\n".join(parts)
 
 
@@ -81,6 +82,10 @@ def _goal(goal: Goal, results: Results) -> list[str]:
         f"{sign} {goal.limit:g}{goal.unit}{least}",
         word,
     ]
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, 118, break_long_words=False, break_on_hyphens=False)
 
 
 def _machine() -> str:
