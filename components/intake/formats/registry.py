@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from flywheel.components.contracts.feedback import SCHEMA
 from flywheel.components.intake.formats import (
     flat_record,
     kserve_log,
@@ -91,7 +92,9 @@ def rows_of(value: dict[str, Any], name: str) -> list[tuple[str, dict[str, Any]]
         NotAnInteraction: It is an export, or a page, that holds none.
         ValueError: A part of it cannot be read; the message says which.
     """
-    if _THEIRS.isdisjoint(value) and not _OURS.isdisjoint(value) and name in ("auto", "feedback", *CONTAINERS):
+    if name in ("auto", "feedback", *CONTAINERS) and (
+        value.get("schema") == SCHEMA or (_THEIRS.isdisjoint(value) and not _OURS.isdisjoint(value))
+    ):
         return [(_OWN.name, value)]  # most rows, and they are many
     rows = []
     for item in _page(value):
