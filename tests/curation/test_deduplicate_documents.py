@@ -89,6 +89,15 @@ def test_a_missing_file_and_one_of_another_kind_are_named(tmp_path):
         run(tmp_path, str(again))
 
 
+def test_a_long_record_is_read_and_one_of_another_type_is_named(tmp_path):
+    long = [{"text": LONG * 6000}, {"text": "b"}]
+    assert len(long[0]["text"]) > 1 << 20
+    _, kept, _ = run(tmp_path, lines(tmp_path, long))
+    assert kept.num_rows == 2
+    with pytest.raises(ValueError, match="records (cannot be read to its end|is neither)"):
+        run(tmp_path, lines(tmp_path, [*long, {"text": 5}]))
+
+
 class Artifact:
     def __init__(self, path):
         self.path = str(path)

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
 from flywheel.components.contracts.lineage import RowCounts, StepRecord
@@ -25,6 +26,7 @@ GROUPS_SCHEMA = pa.schema(
     ]
 )
 _ROWS = 16_384  # written at once
+_LONGEST = 1 << 26  # bytes of JSON read at once; no record may be longer
 
 
 def deduplicate_documents(
@@ -77,7 +79,7 @@ def deduplicate_documents(
     stay = np.zeros(len(texts), dtype=bool)
     stay[stays] = True
     schema = source.schema.append(pa.field("group_id", pa.string()))
-    _write(_kept(source, stay, of_row), schema, Path(kept))
+    _write(_kept(source, stay, of_row, records), schema, Path(kept))
     counts = {kind: int((kinds == kind).sum()) for kind in ("exact", "near", "semantic")}
     return record(
         "deduplicate_documents",
@@ -107,9 +109,10 @@ def _opened(path: str, columns: list[str]) -> ds.Dataset:
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file of records {path}")
     with Path(path).open("rb") as file:
-        kind = "parquet" if file.read(4) == b"PAR1" else "json"
+        parquet = file.read(4) == b"PAR1"
+    lines = ds.JsonFileFormat(read_options=pa_json.ReadOptions(block_size=_LONGEST))
     try:
-        source = ds.dataset(path, format=kind)
+        source = ds.dataset(path, format="parquet" if parquet else lines)
     except pa.ArrowInvalid as error:
         raise ValueError(f"{path} is neither Parquet nor JSON lines: {error}") from error
     missing = [name for name in columns if name not in source.schema.names]
@@ -127,15 +130,25 @@ def _texts(source: ds.Dataset, names: list[str], path: str) -> list[str]:
         kind = source.schema.field(name).type
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
             raise ValueError(f"column {name} of {path} is {kind}; duplicates are told by text columns")
-    for batch in source.to_batches(columns=names):
+    for batch in _batches(source, names, path):
         columns = [pc.fill_null(batch[name], "").to_pylist() for name in names]
         texts.extend(columns[0] if len(names) == 1 else map("\n".join, zip(*columns, strict=True)))
     return texts
 
 
-def _kept(source: ds.Dataset, stay: np.ndarray, group: pa.Array) -> Iterator[pa.Table]:
+def _batches(source: ds.Dataset, names: list[str], path: str) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from source.to_batches(columns=names)
+    except pa.ArrowInvalid as error:
+        raise ValueError(
+            f"{path} cannot be read to its end: {error}; a column of JSON lines has one type throughout, and a record "
+            f"is at most {_LONGEST >> 20} MiB long; Parquet has neither limit"
+        ) from error
+
+
+def _kept(source: ds.Dataset, stay: np.ndarray, group: pa.Array, path: str) -> Iterator[pa.Table]:
     done = 0
-    for batch in source.to_batches():
+    for batch in _batches(source, source.schema.names, path):
         chosen = slice(done, done + batch.num_rows)
         table = pa.Table.from_batches([batch]).append_column("group_id", group[chosen])
         yield table.filter(pa.array(stay[chosen]))
