@@ -115,6 +115,7 @@ def route_candidates(
     target_precision: float = 0.9,
     confidence: float = 0.9,
     max_share_per_subject: float = 0.02,
+    trusted: str = "",
 ) -> int:
     """Accept, review or discard every candidate, with a reason and a stated error rate.
 
@@ -127,18 +128,20 @@ def route_candidates(
         target_precision: Precision of the category to guarantee among the accepted, in (0, 1).
         confidence: Confidence of that guarantee, in (0, 1).
         max_share_per_subject: Greatest share of the accepted that one subject alone may stand behind, in (0, 1].
+        trusted: Path of evaluation items that people vouch for; corrections against them go to review. "" for none.
 
     Returns:
         Candidates accepted.
 
     Raises:
+        FileNotFoundError: There is no such file of trusted items.
         ValueError: A parameter is out of range.
     """
     from flywheel.components.curation.stages.route import route
     from flywheel.components.store import lineage
 
     limits = float(target_precision), float(confidence), float(max_share_per_subject)
-    record = route(classified.path, routed.path, run_id, *limits)
+    record = route(classified.path, routed.path, run_id, *limits, trusted)
     lineage.record_step(store, record)
     for name, value in record.metrics.items():
         metrics.log_metric(name, value)
@@ -200,6 +203,7 @@ def mine_preferences(
     store: str,
     run_id: str,
     max_share_per_subject: float = 0.02,
+    trusted: str = "",
 ) -> int:
     """Mine preference pairs: corrections over originals, liked over disliked, concise over verbose when equally right.
 

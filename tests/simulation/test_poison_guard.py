@@ -92,3 +92,38 @@ def test_honest_worlds_raise_no_more_alarms_of_groups_than_stated():
         alarms += any(finding.reason in ("coordinated", "pushed") for finding in found.values())
     # more than 4 of 60 would have a probability below 1 % at the stated 2 %
     assert alarms <= 4, f"{alarms} of {worlds}; upper limit {upper_bound(alarms, worlds):.1%}"
+
+
+def test_the_log_of_a_world_says_what_its_rows_say():
+    """The bench goes through the texts, the simulation does not: both must see the same claims."""
+    from statistics import median
+
+    from flywheel.components.curation import corrections
+    from flywheel.components.curation.duplicates import deduplication
+    from flywheel.components.curation.guards import askers
+    from flywheel.components.curation.stages.votes import lexicon_of
+    from flywheel.scripts.benchmarks.curation.peers import poison_ours
+
+    world = poison_worlds.attacked(3, "entity", Size(users=120, facts=30, asks=1500))
+    log = poison_worlds.log_of(world)
+    interactions = poison_ours._table(log["interactions"], "interactions")
+    feedback = poison_ours._table(log["feedback"], "feedback")
+    found = corrections.collect(interactions, feedback)
+    lexicon = lexicon_of(interactions, found.rows["correction"].to_pylist())
+    contexts = [""] * interactions.num_rows
+    asked = askers.last_asked(interactions, found.rows["response"].to_pylist(), lexicon, contexts)
+    votes = deduplication.endorsements(interactions, feedback, lexicon, contexts)
+    activity = deduplication.activity_of(interactions)
+    through_texts = deduplication.deduplicate(found.rows, lexicon, activity, votes, asked=asked).rows.to_pylist()
+    direct = poison_worlds.rows(world)
+    assert float(median(activity.values())) == poison_worlds.median_activity(world)
+    supporters: dict[str, set[str]] = {}
+    for row in direct:
+        supporters.setdefault(f"{row['response']}|{row['claim'][0]}", set()).update(row["supporters"])
+    seen: dict[str, set[str]] = {}
+    for row in through_texts:
+        value = next(part for part in row["claim"] if part.isdigit())
+        seen.setdefault(f"{row['response']}|{value}", set()).update(row["supporters"])
+    assert seen == supporters
+    most = {row["response"]: row["askers"] for row in sorted(direct, key=lambda row: row["askers"])}
+    assert {row["response"]: row["askers"] for row in sorted(through_texts, key=lambda row: row["askers"])} == most

@@ -278,3 +278,42 @@ def median_activity(world: World) -> float:
     for event in world.events:
         activity[event.user] += 1
     return float(median(activity.values()))
+
+
+def log_of(world: World) -> dict[str, Any]:
+    """The world as rows of the store's tables, with the interactions whose corrections are bad and false.
+
+    Returns:
+        `interactions` and `feedback` (times as ISO text; the columns that matter), `bad` and `false`.
+    """
+    interactions, feedback = [], []
+    bad, false = [], []
+    for number, event in enumerate(sorted(world.events, key=lambda event: (event.hours, event.user))):
+        name, at = f"i{number:06d}", (START + timedelta(hours=event.hours)).isoformat()
+        prompt = QUESTIONS[event.asked].format(**words(event.fact))
+        interactions.append(
+            {
+                "interaction_id": name,
+                "subject": event.user,
+                "timestamp": at,
+                "messages": f'[{{"role": "user", "content": "{prompt}"}}]',
+                "prompt": prompt,
+                "response": answer(world, event.fact),
+                "consent": True,
+            }
+        )
+        said: dict[str, Any] = {
+            "feedback_id": f"f{number:06d}",
+            "interaction_id": name,
+            "subject": event.user,
+            "timestamp": at,
+        }
+        if event.value is not None:
+            value = f"{event.value} {words(event.fact)['unit']}"
+            text = WORDINGS[event.wording].format(value=value, **words(event.fact))
+            feedback.append(said | {"kind": "correction", "name": "correction", "text": text, "value": None})
+            bad += [name] if event.bad else []
+            false += [name] if event.value != world.truth[event.fact] else []
+        elif event.liked:
+            feedback.append(said | {"kind": "rating", "name": "rating", "text": None, "value": 1.0})
+    return {"interactions": interactions, "feedback": feedback, "bad": bad, "false": false}
