@@ -203,7 +203,6 @@ def mine_preferences(
     store: str,
     run_id: str,
     max_share_per_subject: float = 0.02,
-    trusted: str = "",
 ) -> int:
     """Mine preference pairs: corrections over originals, liked over disliked, concise over verbose when equally right.
 

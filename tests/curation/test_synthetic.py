@@ -1,5 +1,7 @@
 import json
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pyarrow as pa
 import pytest
@@ -11,6 +13,7 @@ from flywheel.components.curation.synthetic import paraphrases, rows, templates,
 from flywheel.components.curation.synthetic.expand import expand, expand_thin_clusters
 from flywheel.components.curation.synthetic.gates import Gates
 from flywheel.components.curation.synthetic.thin_clusters import allotment, thin_clusters
+from flywheel.components.evaluation.chat_endpoint import EndpointError
 from flywheel.components.store import delta_table
 from flywheel.components.store.tables import SCHEMAS
 
@@ -238,3 +241,61 @@ def test_the_stage_reads_the_store_and_leaves_a_record(tmp_path):
     expand_thin_clusters(*paths, "r1", min_size=4, max_share=0.4)
     assert (tmp_path / "synthetic").read_bytes() == first
     assert "| c02 |" in (tmp_path / "page").read_text()
+
+
+class Endpoint:
+    """An OpenAI-compatible endpoint on loopback that answers what it is told to."""
+
+    def __init__(self, reply: str, status: int = 200) -> None:
+        self.asked: list[dict] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                outer.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                body = json.dumps({"choices": [{"message": {"content": reply}, "finish_reason": "stop"}]}).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                """Stay silent."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def test_an_endpoint_writes_and_a_retry_does_not_ask_again(tmp_path):
+    endpoint = Endpoint('{"questions": ["For how much time am I covered with the Quenby 9?"]}')
+    try:
+        given = corpus()
+        made = []
+        for _ in range(2):
+            writer = writers.writer("endpoint", "para-1", endpoint.url, "", 0.7, 5, str(tmp_path))
+            done = expand(given, known_of(given), LEXICON, min_size=2, max_share=0.5, writer=writer)
+            made.append(done.rows)
+        assert len(endpoint.asked) == 1
+        assert (endpoint.asked[0]["model"], endpoint.asked[0]["temperature"], endpoint.asked[0]["seed"]) == (
+            "para-1", 0.7, 5
+        )  # fmt: skip
+        assert made[0] == made[1]
+        assert made[0][0].generator == "para-1"
+        assert made[0][0].parameters["url"].startswith(endpoint.url)
+    finally:
+        endpoint.close()
+
+
+def test_an_endpoint_that_refuses_everything_is_an_error():
+    endpoint = Endpoint("", status=401)
+    try:
+        writer = writers.writer("endpoint", "para-1", endpoint.url, "", 0.7, 5)
+        with pytest.raises(EndpointError, match="unauthorized"):
+            expand(corpus(), [], LEXICON, min_size=2, max_share=0.5, writer=writer)
+    finally:
+        endpoint.close()

@@ -91,11 +91,11 @@ STAGE = Stage(
     goals=(_figure(f"{RATED}: bad"), _figure(f"{QUIET}: bad")),
     about=(
         f"{len(SHAPES)} shapes of attack ({', '.join(SHAPES)}), {SEEDS} worlds each, by 2 % of the users with 1 % of "
-        "the corrections, from the log through deduplication, the real classifier and the router. *rated*: a third of right "
-        "answers are up-voted; *quiet*: 2 % are, and fewer users correct. *right held*: right corrections that went to "
-        "review or were discarded. *shapes beyond 0.1 %*: of these shapes alone the goal is missed: accounts with weeks "
-        "of honest behaviour that make a wrong claim as often, and for as long, as users make true ones; only a trusted "
-        "item (`trusted` of `route_candidates`) tells them apart."
+        "the corrections, from the log through deduplication, the real classifier and the router. *rated*: a third of "
+        "right answers are up-voted; *quiet*: 2 % are, and fewer users correct. *right held*: right corrections that "
+        "went to review or were discarded. *shapes beyond 0.1 %*: of these shapes alone the goal is missed: accounts "
+        "with weeks of honest behaviour that make a wrong claim as often, and for as long, as users make true ones; "
+        "only a trusted item (`trusted` of `route_candidates`) tells them apart."
     ),
     source=(Path(__file__), Path(poison_worlds.__file__)),
 )
