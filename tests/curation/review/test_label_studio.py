@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 import urllib.request
+from functools import cached_property
 from pathlib import Path
 
 import httpx
@@ -41,7 +42,9 @@ class Server:
     def _from(self):
         return {"Referer": f"{self.url}/user/login/"}
 
+    @cached_property
     def access_token(self) -> str:
+        """A personal access token; a user may have one only."""
         session = self.sign_in()
         headers = self._from | {"X-CSRFToken": session.cookies["csrftoken"]}
         return session.post("/api/token/", headers=headers).json()["token"]
@@ -101,7 +104,7 @@ def choice(name, value):
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_reviews_go_out_to_label_studio_and_come_back(server, make_candidates, tmp_path, monkeypatch):
-    monkeypatch.setenv(TOKEN, server.access_token())
+    monkeypatch.setenv(TOKEN, server.access_token)
     rows = [candidate_row(number) for number in range(7)]
     snapshot = make_candidates(rows)
     store = snapshot.candidates.store
@@ -141,7 +144,7 @@ def test_what_is_wrong_with_the_server_is_said(server, monkeypatch):
     monkeypatch.setenv(TOKEN, "0123456789abcdef0123456789abcdef01234567")
     with pytest.raises(ReviewError, match="answered 401.*check the token"):
         LabelStudioQueue(server.url, TOKEN).pull()
-    monkeypatch.setenv(TOKEN, server.access_token())
+    monkeypatch.setenv(TOKEN, server.access_token)
     LabelStudioQueue(server.url, TOKEN)._client.projects.create(title="Other", label_config="<View/>")
     with pytest.raises(ReviewError, match="form without verdict, category"):
         LabelStudioQueue(server.url, TOKEN, "Other").pull()
