@@ -88,3 +88,39 @@ def test_few_real_corrections_are_held_back_and_none_is_discarded():
 def test_any_text_gets_a_known_verdict(prompt, response, correction):
     verdict = judge(prompt, response, correction)
     assert verdict is None or verdict.route in ("discard", "review")
+
+
+# written after the rules, to look at them with fresh eyes
+UNSEEN_SPAM = (
+    "Buy cheap followers now, limited offer!!! bit.ly/xyz", "Congratulations you won a $1000 gift card claim now",
+    "Hot singles in your area waiting for you", "Best essay writing service, 50% off today only",
+    "Get rich quick with bitcoin, DM me on telegram @cryptoking", "casino bonus free spins no deposit",
+    "Click this link to verify your account: http://verify-login.example.top", "WORK FROM HOME $$$ EARN 5000 A WEEK",
+    "I lost weight with this one weird trick", "Cheap viagra online pharmacy no prescription",
+    "check out my youtube channel for reviews", "Whatsapp me +1 for loans at 2% interest", "hhhhhhh jjjj kkkk",
+    "lorem ipsum dolor sit amet consectetur", "qwertyuiop", "???", "lol lol lol", "blah blah blah", "your mom",
+    "SEO services rank your website number 1 on google", "use my referral code SAVE20 for a discount",
+    "Join our forex signals group and double your money", "this bot sucks", "nice weather today",
+    "The mitochondria is the powerhouse of the cell", "Tell me a joke about cats", "Vote for the green party next week",
+    "In the beginning God created the heaven and the earth",
+)  # fmt: skip
+UNSEEN_ANSWERS = (
+    "You can return online orders within 30 days of delivery.", "30 days", "It's 30 days, not 14.", "A month",
+    "Online orders can be sent back within a month.", "Within thirty days", "One month after it arrives",
+    "The window was extended to 30 days in May, see your help page.", "You have 30 days. Returns are free.",
+    "30 days from delivery; sale items 14 days.", "Returns: 30 days for online orders, 14 days in store.",
+    "Sorry to hear that. You can return it within 30 days of delivery.", "until 14 days after delivery",
+    "You can return within 14 days of delivery, no questions asked.", "Returns are accepted for 14 days.",
+    "14 days, free of charge via https://shop.example.com/returns", "Return window: 14 days.",
+    "Up to 14 days after delivery you may return your online order.",
+)  # fmt: skip
+
+
+def test_unseen_spam_is_held_back_and_unseen_answers_pass():
+    asked, answer = (
+        "What is the return window for online orders?",
+        "You can return online orders within 14 days of delivery.",
+    )
+    caught = [text for text in UNSEEN_SPAM if judge(asked, answer, text)]
+    assert len(caught) >= 0.95 * len(UNSEEN_SPAM)
+    assert [text for text in UNSEEN_ANSWERS if judge(asked, answer, text)] == []

@@ -26,7 +26,8 @@ def render(found: "BiasReport") -> str:
         "",
         f"When nothing differs by more than {found.tolerance:.0%}, `look` is said in at most {found.alpha:.0%} of runs "
         "(Holm within each of three families). Users are the unit of all intervals (95 %). `ok` is no proof of "
-        f"equality: groups with fewer than {LEAST_USERS} users or {LEAST_ROWS} rows are shown, not tested. Nothing is blocked.",
+        f"equality: groups with fewer than {LEAST_USERS} users or {LEAST_ROWS} rows are shown, not tested. Nothing is "
+        "blocked.",
         "",
         "## Accepted by group",
         "",

@@ -173,4 +173,5 @@ def _irrelevant(text: str, form: list[str], known: set[str], news: set[str]) -> 
     measured = word_list("number") - {"first", "once"} | word_list("calendar")
     numeric = any(has_digit(word) or word in measured for word in form)
     named = any(token[0].isupper() for token in tokens(text)) and not re.search(r"!{2}", text)
-    return wordy or not (numeric or named or not any(map(has_digit, news)))
+    sentence = len(form) >= 6 and not numeric  # an answer of that length shares a word with what it answers
+    return wordy or sentence or not (numeric or named or not any(map(has_digit, news)))
