@@ -16,7 +16,7 @@ from flywheel.scripts.benchmarks.curation.frame import Measured, Peer, Stage
 from flywheel.scripts.benchmarks.curation.peer_venv import MissingPeerError, cache, python_of
 from flywheel.scripts.benchmarks.curation.process import Once, measure
 
-STAGES = ("pii", "duplicates", "store", "chain", "scale", "poison")  # modules of this package
+STAGES = ("pii", "duplicates", "store", "chain", "scale", "poison", "router")  # modules of this package
 
 
 def main(arguments: list[str]) -> int:
