@@ -2,12 +2,14 @@
 
 A rotation is two steps, each safe to repeat. First a new key is added behind the old ones: from then on intake writes
 the newest pseudonyms. Then the subjects in the tables are carried on, table by table, each in one transaction; a run
-that is killed is run again. In between rows of both kinds are there: `Pseudonymizer.newest` maps either to one pseudonym.
+that is killed is run again. In between rows of both kinds are there: `Pseudonymizer.newest` maps either to one
+pseudonym.
 
-The older keys must be kept: they are the inner links of the chain, but no longer secret ones. Who knows them all but the
-newest learns nothing from the current tables. Two things a rotation does not change: versions of the tables before it hold
-the older pseudonyms for as long as their files are kept, and ids of rows keep the first key. So after the *first* key is
-known to strangers, somebody with a guess of a whole raw row can confirm it by the row's id: then a new store is the remedy.
+The older keys must be kept: they are the inner links of the chain, but no longer secret ones. Who knows them all but
+the newest learns nothing from the current tables. Two things a rotation does not change: versions of the tables before
+it hold the older pseudonyms for as long as their files are kept, and ids of rows keep the first key. So after the
+*first* key is known to strangers, somebody with a guess of a whole raw row can confirm it by the row's id: then a new
+store is the remedy.
 """
 
 from dataclasses import dataclass, field

@@ -25,8 +25,8 @@ class Pseudonymizer:
 
     With several keys a subject's pseudonym is a chain: the first key hashes the person, each later key hashes the
     pseudonym before. So a pseudonym written under an older key becomes the newest one without knowing who it is
-    (`newest`), and who holds only the older key cannot compute the newest. Ids of rows are no people: they keep the first
-    key for ever, so that rows that were written before a rotation are recognised after it.
+    (`newest`), and who holds only the older key cannot compute the newest. Ids of rows are no people: they keep the
+    first key for ever, so that rows that were written before a rotation are recognised after it.
 
     Args:
         keys: Secrets of at least 16 bytes, the oldest first; the last one is in use.
@@ -172,7 +172,8 @@ def add_key(store: str) -> None:
     """Append a new random key to a local store's key file, atomically; the keys before stay.
 
     Raises:
-        IntakeError: The keys come from the variable, or the store is remote: then whoever keeps the secret adds the key.
+        IntakeError: The keys come from the variable, or the store is remote: then whoever keeps the secret adds the
+        key.
     """
     folder = local_folder(store)
     if os.environ.get(KEY_VARIABLE, "").strip() or folder is None:

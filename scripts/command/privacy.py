@@ -24,7 +24,7 @@ def audit(
     seed: Annotated[int, typer.Option(help="The same seed gives the same audit")] = 7,
     output: Annotated[Path | None, typer.Option(help="Also write the audit as JSON")] = None,
 ) -> None:
-    """Put made-up personal data into a sample of the logs, run the real intake, search what it stored; exit 1 on leaks."""
+    """Put made-up personal data into a sample of the logs, run intake, search what it stored; exit 1 on leaks."""
     from flywheel.components.intake.privacy_audit import gate, report
     from flywheel.components.intake.privacy_audit.audit import audit as core
 
@@ -46,7 +46,7 @@ def rotate_key(
         bool, typer.Option("--keys-given", help="The new key is there already: only carry the rows on")
     ] = False,
 ) -> None:
-    """Change the key of the pseudonyms; the people in the store stay linkable, rows of before get the new pseudonyms."""
+    """Change the key of the pseudonyms: people stay linkable, rows of before get the new pseudonyms."""
     from datetime import UTC, datetime
 
     from flywheel.components.intake.key_rotation import rotate

@@ -49,10 +49,9 @@ def test_pseudonyms_under_any_older_key_become_the_newest(keys, person, other):
 
 def test_one_key_gives_what_it_always_gave():
     one = Pseudonymizer(b"0123456789abcdef")
-    assert (
-        one.of("subject", "user:ann") == "e22d6aa6bfd5d5ee9c8ad7b2f6e6cd0d" or len(one.of("subject", "user:ann")) == 32
-    )
-    assert "-" not in one.of("subject", "user:ann")
+    key = hashlib.blake2b(b"0123456789abcdef", digest_size=32).digest()
+    plain = hashlib.blake2b(b"user:ann", digest_size=16, key=key, person=b"subject").hexdigest()
+    assert one.of("subject", "user:ann") == plain
     two = Pseudonymizer(b"0123456789abcdef", b"fedcba9876543210")
     assert two.of("subject", "user:ann").endswith(f"-{two.key_id}")
     assert two.rotations == 1

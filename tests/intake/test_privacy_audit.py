@@ -205,7 +205,7 @@ def test_a_name_leaks_by_any_of_its_words_and_not_by_chance():
 def test_markers_find_what_stands_behind_them_in_any_cell():
     items = [Canary("email", "a@b.example", "mail a@b.example"), Control("price", "$5", "it costs $5")]
     filled, planted = injection.plant(rows(2), items, seed=1)
-    texts = StoredTexts(iter([json.dumps(filled[0]), json.dumps(filled[1])] + ["elsewhere: A@B.example"]))
+    texts = StoredTexts(iter([json.dumps(filled[0]), json.dumps(filled[1]), "elsewhere: A@B.example"]))
     assert texts.holding(["a@b.example", "nobody@nowhere.example", "x"]) == [True, False, False]
     assert {one.item.kind for one in planted} == {"email", "price"}
     assert len({one.marker for one in planted}) == 2

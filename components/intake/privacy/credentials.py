@@ -8,7 +8,8 @@ from flywheel.components.intake.privacy.spans import Recognizer, Span, alone, by
 
 # What vendors put before their secrets, so that secret scanners (such as this) find them.
 _VENDORS = (
-    r"sk-[A-Za-z0-9_\-]{16}|(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{10}|whsec_[A-Za-z0-9+/]{20}"  # OpenAI and likes, Stripe
+    r"sk-[A-Za-z0-9_\-]{16}|(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{10}"
+    r"|whsec_[A-Za-z0-9+/]{20}"  # OpenAI and likes, Stripe
     r"|gh[pousr]_[A-Za-z0-9]{20}|github_pat_[A-Za-z0-9_]{20}|gl(?:pat|dt|rt|cbt|ptt|ft|soat)-[A-Za-z0-9_\-]{16}"
     r"|hf_[A-Za-z0-9]{20}|api_org_[A-Za-z0-9]{20}|gsk_[A-Za-z0-9]{20}|r8_[A-Za-z0-9]{20}|pplx-[A-Za-z0-9]{20}"
     r"|xai-[A-Za-z0-9]{20}|tvly-[A-Za-z0-9\-]{16}|nvapi-[A-Za-z0-9_\-]{20}|lsv2_[a-z]{2}_[a-f0-9]{20}"
@@ -16,11 +17,16 @@ _VENDORS = (
     r"|AIza[0-9A-Za-z_\-]{20}|ya29\.[0-9A-Za-z_\-]{20}|GOCSPX-[A-Za-z0-9_\-]{20}|1//0[A-Za-z0-9_\-]{20}"
     r"|xox[abeoprs]-[A-Za-z0-9\-]{10}|xapp-\d-[A-Za-z0-9\-]{10}|EAA[A-Za-z0-9]{20}|sq0[a-z]{3}-[A-Za-z0-9_\-]{20}"
     r"|npm_[A-Za-z0-9]{20}|pypi-[A-Za-z0-9_\-]{20}|rubygems_[a-f0-9]{20}|dckr_(?:pat|oat)_[A-Za-z0-9_\-]{20}"
-    r"|do[opr]_v1_[a-f0-9]{20}|SG\.[A-Za-z0-9_\-]{16}|key-[a-f0-9]{32}|(?:SK|AC)[a-f0-9]{32}|re_[A-Za-z0-9]{8}_[A-Za-z0-9]{16}"
-    r"|shp(?:at|ca|pa|ss|tka)_[a-fA-F0-9]{20}|dapi[a-f0-9]{32}|hv[sbr]\.[A-Za-z0-9_\-]{20}|gl(?:sa|c)_[A-Za-z0-9+/=_]{20}"
-    r"|(?:lin_api|ntn|secret|figd|sbp|pul|tfp|PMAK|NRAK|NRJS|NRII|dp\.pt|dp\.st|fo1|fm2|phc|phx|sntrys|sntryu)[_\-.][A-Za-z0-9_\-]{20}"
-    r"|ATATT3[A-Za-z0-9_\-=]{20}|ATBB[A-Za-z0-9]{20}|AGE-SECRET-KEY-1[A-Z0-9]{20}|AKCp[A-Za-z0-9]{10}|ops_eyJ[A-Za-z0-9]{20}"
-    r"|\d{8,10}:AA[A-Za-z0-9_\-]{30}|[MNO][A-Za-z\d_\-]{23,25}\.[A-Za-z\d_\-]{6}\.[A-Za-z\d_\-]{24}"  # Telegram, Discord
+    r"|do[opr]_v1_[a-f0-9]{20}|SG\.[A-Za-z0-9_\-]{16}|key-[a-f0-9]{32}|(?:SK|AC)[a-f0-9]{32}"
+    r"|re_[A-Za-z0-9]{8}_[A-Za-z0-9]{16}"
+    r"|shp(?:at|ca|pa|ss|tka)_[a-fA-F0-9]{20}|dapi[a-f0-9]{32}|hv[sbr]\.[A-Za-z0-9_\-]{20}|gl(?:sa"
+    r"|c)_[A-Za-z0-9+/=_]{20}"
+    r"|(?:lin_api|ntn|secret|figd|sbp|pul|tfp|PMAK|NRAK|NRJS|NRII|dp\.pt|dp\.st|fo1|fm2|phc|phx|sntrys"
+    r"|sntryu)[_\-.][A-Za-z0-9_\-]{20}"
+    r"|ATATT3[A-Za-z0-9_\-=]{20}|ATBB[A-Za-z0-9]{20}|AGE-SECRET-KEY-1[A-Z0-9]{20}|AKCp[A-Za-z0-9]{10}"
+    r"|ops_eyJ[A-Za-z0-9]{20}"
+    r"|\d{8,10}:AA[A-Za-z0-9_\-]{30}"
+    r"|[MNO][A-Za-z\d_\-]{23,25}\.[A-Za-z\d_\-]{6}\.[A-Za-z\d_\-]{24}"  # Telegram, Discord
     r"|eyJ[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]{8}"
 )
 _KEYS = Pattern(r"(\b(?:" + _VENDORS + r")[A-Za-z0-9+/=._~\-]*)", ignore_case=False)
@@ -30,7 +36,8 @@ _HOOKS = (
 )
 _HOOK = Pattern(_HOOKS + r"/?([A-Za-z0-9:@/_\-]{16,})")
 _BLOCK = Pattern(
-    r"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----[A-Za-z0-9+/=\s\\:,.\-]*?-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
+    r"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----[A-Za-z0-9+/=\s\\:,.\-]*?-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK"
+    r")?-----"
     r"|-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----[A-Za-z0-9+/=\s\\]+)",
     ignore_case=False,
 )
@@ -39,7 +46,8 @@ _IS = r"[\"']?\s*(?:(?:is|are|was|ist|est|es)\b|[:=：]>?)+\s*[\"']?"
 _SECRET_WORD = r"(?:key|secret|token|credentials?|passphrase|signature|sas|dsn)"
 _LABELLED = Pattern(_SECRET_WORD + _IS + r"([A-Za-z0-9._~+/=\-]{8,})")
 _CODE_WORD = (
-    r"\b(?:pin(?:[ \-]?(?:code|number))?|otp|tan|cvv2?|cvc2?|(?:verification|security|confirmation|one[ \-]time|2fa|mfa|sms"
+    r"\b(?:pin(?:[ \-]?(?:code|number))?|otp|tan|cvv2?|cvc2?|(?:verification|security|confirmation|one[ \-]time|2fa"
+    r"|mfa|sms"
     r"|access|entry|door) (?:code|pin|password)|sicherheitscode|pr[üu]f(?:ziffer|nummer)|code de s[ée]curit[ée])"
 )
 _CODE = Pattern(_CODE_WORD + r"(?: (?:is|was|ist|est|es|lautet))?\s*[:#=]?\s*(\d{3,8})\b")

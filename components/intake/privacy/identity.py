@@ -14,33 +14,48 @@ _SSN_LABEL = Pattern(
 )
 _LABEL = (
     r"(?:passport|reisepass|pass-?(?:nummer|nr|no)\p{L}*|passeport|pasaporte|passaport[oe]|paspoort|paszport\p{L}*"
-    r"|\bpas(?:nummer|nr)\p{L}*|passi(?:n|ni)?\b|\bpasu?\b|útlev[ée]l\p{L}*|pa[șs]aport\p{L}*|pasaport\p{L}*|διαβατ[ήη]ρι\p{L}*"
+    r"|\bpas(?:nummer|nr)\p{L}*|passi(?:n|ni)?\b|\bpasu?\b|útlev[ée]l\p{L}*|pa[șs]aport\p{L}*|pasaport\p{L}*"
+    r"|διαβατ[ήη]ρι\p{L}*"
     r"|паспорт\p{L}*|护照|護照|パスポート|여권|driver'?s? licen[cs]e|driving licen[cs]e"
     r"|f[üu]hrerschein|permis de conduire|rijbewijs|carnet de conducir|patente|prawo jazdy|national (?:id|insurance)"
     r"|identity card|\bid[ \-]?(?:card|number|no|nr)|personalausweis|ausweis\p{L}*|personnel|id-?kort"
     r"|carte d'identit[ée]|documento de identidad|c[ée]dula|carta d'identit[àa]|identiteits\p{L}*|dow[óo]d\p{L}*"
     r"|tax (?:id|number)|tax file|\btfn\b|steuer-?(?:id|nummer)|steueridentifikations\p{L}*|num[ée]ro fiscal|\bnipt?\b"
-    r"|sozialversicherung\p{L}*|versicherungsnummer|\bsv-?n(?:r|ummer)|\bahv|s[ée]curit[ée] sociale|\bnir\b|seguridad social"
+    r"|sozialversicherung\p{L}*|versicherungsnummer|\bsv-?n(?:r|ummer)|\bahv|s[ée]curit[ée] sociale|\bnir\b"
+    r"|seguridad social"
     r"|codice fiscale|social insurance|medicare|\bnhs|aadhaa?r|\bpan (?:card|number|no)|\bcpf\b|\bcnpj\b|\brg\b"
-    r"|\bcurp\b|\brfc\b|\bbsn\b|burgerservice\p{L}*|\bnino\b|\bdni\b|\bnie\b|\bnif\b|\bsin\b|\bpesel\b|personnummer\p{L}*"
-    r"|personbeteckning|f[øo]dselsnummer\p{L}*|\bcpr\p{L}*|henkil[öo]tunnu\p{L}*|\bhetu\b|rodn[ée] č[íi]sl\p{L}*|\bcnp\b|\begn\b|\boib\b"
-    r"|\bjmbg\b|\bemšo\b|isikukood|asmens koda\p{L}*|kimlik\p{L}*|t\.?c\.? no|[\s,.:(\x1e](?:инн|снилс|іпн|рнокпп)|身份证|身份證"
-    r"|マイナンバー|주민등록번호|주민번호|\brut\b|\bcuit\b|\bcuil\b|\bppsn?\b|\bnric\b|\bfin\b|green card|visa number|residence permit)"
+    r"|\bcurp\b|\brfc\b|\bbsn\b|burgerservice\p{L}*|\bnino\b|\bdni\b|\bnie\b|\bnif\b|\bsin\b|\bpesel\b"
+    r"|personnummer\p{L}*"
+    r"|personbeteckning|f[øo]dselsnummer\p{L}*|\bcpr\p{L}*|henkil[öo]tunnu\p{L}*|\bhetu\b|rodn[ée] č[íi]sl\p{L}*"
+    r"|\bcnp\b|\begn\b|\boib\b"
+    r"|\bjmbg\b|\bemšo\b|isikukood|asmens koda\p{L}*|kimlik\p{L}*|t\.?c\.? no"
+    r"|[\s,.:(\x1e](?:инн|снилс|іпн|рнокпп)|身份证"
+    r"|身份證"
+    r"|マイナンバー|주민등록번호|주민번호|\brut\b|\bcuit\b|\bcuil\b|\bppsn?\b|\bnric\b|\bfin\b|green card|visa number"
+    r"|residence permit)"
 )
 _LABELLED = Pattern(
-    _LABEL
-    + r"[^\d\n]{0,24}?[\s:#=.°º]\s*((?-i:[A-Z]{0,4})[ \-]?\d[A-Za-z0-9]*(?:[ \-./]?(?-i:[A-Z]{0,3})\d[A-Z0-9]*){0,6}"
+    _LABEL + r"[^\d\n]{0,24}?[\s:#=.°º]\s*"
+    r"((?-i:[A-Z]{0,4})[ \-]?\d[A-Za-z0-9]*(?:[ \-./]?(?-i:[A-Z]{0,3})\d[A-Z0-9]*){0,6}"
     r"(?:[ \-]?(?-i:[A-Z])\b)?)"
 )
-_BY_LABEL = Pattern(_LABEL + r"[^\d\n]{0,24}?[\s:#=.°º]\s*([A-Z0-9]*\d[A-Z0-9]*\d[A-Z0-9]*)\b")
+_BY_LABEL = Pattern(
+    _LABEL + r"[^\d\n]{0,24}?[\s:#=.°º]\s*"
+    r"([A-Z0-9]*\d[A-Z0-9]*\d[A-Z0-9]*)\b"
+)
 _SHAPES = Pattern(
     r"\b(?:\d{9,15}|\d{17}[\dx]|[a-z]{2} ?\d{2} ?\d{2} ?\d{2} ?[a-z]"
-    r"|[a-z]{6}\d{2}[abcdehlmprst]\d{2}[a-z]\d{3}[a-z]|(?-i:[A-Z]{3}[ABCFGHLJPT][A-Z]\d{4}[A-Z]|[A-Z]{4}\d{6}[HM][A-Z]{5}[A-Z0-9]\d)"
-    r"|(?-i:[A-ZÑ&]{3,4}\d{6}[A-Z0-9]{3})|\d{4}[ \-]\d{4}[ \-]\d{4}|\d{3}\.\d{3}\.\d{3}-\d{2}|\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}"
-    r"|(?:\d{8}|[xyz][ \-]?\d{7})[ \-]?[a-z]|[12] ?\d{2} ?(?:0[1-9]|1[0-2]|[2-9]\d) ?(?:\d{2}|2[ab]) ?\d{3} ?\d{3} ?\d{2}"
+    r"|[a-z]{6}\d{2}[abcdehlmprst]\d{2}[a-z]\d{3}[a-z]|(?-i:[A-Z]{3}[ABCFGHLJPT][A-Z]\d{4}[A-Z]"
+    r"|[A-Z]{4}\d{6}[HM][A-Z]{5}[A-Z0-9]\d)"
+    r"|(?-i:[A-ZÑ&]{3,4}\d{6}[A-Z0-9]{3})|\d{4}[ \-]\d{4}[ \-]\d{4}|\d{3}\.\d{3}\.\d{3}-\d{2}"
+    r"|\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}"
+    r"|(?:\d{8}|[xyz][ \-]?\d{7})[ \-]?[a-z]|[12] ?\d{2} ?(?:0[1-9]|1[0-2]|[2-9]\d) ?(?:\d{2}"
+    r"|2[ab]) ?\d{3} ?\d{3} ?\d{2}"
     r"|(?:\d{2})?\d{6}[\-+]\d{4}|\d{6}-\d{5}|\d{6}-\d{7}|\d{6}[\-+a-fu-y]\d{3}[0-9a-y]|\d{6}/\d{3,4}|\d{6} \d{5}"
-    r"|\d{2}\.\d{2}\.\d{2}[\- ]\d{3}[. ]\d{2}|756[. ]?\d{4}[. ]?\d{4}[. ]?\d{2}|\d{1,2}\.?\d{3}\.?\d{3}-[\dk]|\d{2}-\d{8}-\d"
-    r"|\d{3}-\d{3}-\d{3}[ \-]\d{2}|\d-\d{4}-\d{5}-\d{2}-\d|\d{3}[ \-]\d{3}[ \-]\d{3}|\d{6}-\d{2}-\d{4}|[stfgm]\d{7}[a-z]"
+    r"|\d{2}\.\d{2}\.\d{2}[\- ]\d{3}[. ]\d{2}|756[. ]?\d{4}[. ]?\d{4}[. ]?\d{2}|\d{1,2}\.?\d{3}\.?\d{3}-[\dk]"
+    r"|\d{2}-\d{8}-\d"
+    r"|\d{3}-\d{3}-\d{3}[ \-]\d{2}|\d-\d{4}-\d{5}-\d{2}-\d|\d{3}[ \-]\d{3}[ \-]\d{3}|\d{6}-\d{2}-\d{4}"
+    r"|[stfgm]\d{7}[a-z]"
     r"|\d{7}[a-w][a-iw]?|[a-z][12]\d{8}|\d{4} \d{6})\b|\b(?-i:[A-Z]{1,2}\d{6}\([0-9A]\))"
 )
 
@@ -111,10 +126,14 @@ _DATE = (
     r"|\d{2,4}\s?年\s?\d{1,2}\s?月\s?\d{1,2}\s?日|\d{2,4}\s?년\s?\d{1,2}\s?월\s?\d{1,2}\s?일|(?:19|20)\d{6})"
 )
 _BORN = (
-    r"(?:\bborn\b|birth\p{L}*|\bb-?day\b|\bd\.?o\.?b\.?\b|geboren|geburt\p{L}*|\bgeb\.|geboorte\p{L}*|\bn[ée]e?\s+le\b|naissance|anniversaire"
-    r"|nac(?:í|ió|id[oa]|imiento)[\s:]|cumplea[ñn]os|nasc(?:i|id[oa]|imento|eu)[\s:]|anivers[áa]rio|\bnat[oa] il|nascita|compleanno"
-    r"|född|födel\p{L}*|født|føds?el\p{L}*|syntyn\p{L}*|syntymä\p{L}*|urodz\p{L}*|narod\p{L}*|naroz\p{L}*|rođen\p{L}*|rojen\p{L}*"
-    r"|рожд\p{L}*|родил\p{L}*|народ\p{L}*|роден\p{L}*|γενν\p{L}*|doğum\p{L}*|doğdum|născut\p{L}*|naștere\p{L}*|születe?t\p{L}*|születési"
+    r"(?:\bborn\b|birth\p{L}*|\bb-?day\b|\bd\.?o\.?b\.?\b|geboren|geburt\p{L}*|\bgeb\.|geboorte\p{L}*|\bn[ée]e?\s+le\b"
+    r"|naissance|anniversaire"
+    r"|nac(?:í|ió|id[oa]|imiento)[\s:]|cumplea[ñn]os|nasc(?:i|id[oa]|imento|eu)[\s:]|anivers[áa]rio|\bnat[oa] il"
+    r"|nascita|compleanno"
+    r"|född|födel\p{L}*|født|føds?el\p{L}*|syntyn\p{L}*|syntymä\p{L}*|urodz\p{L}*|narod\p{L}*|naroz\p{L}*|rođen\p{L}*"
+    r"|rojen\p{L}*"
+    r"|рожд\p{L}*|родил\p{L}*|народ\p{L}*|роден\p{L}*|γενν\p{L}*|doğum\p{L}*|doğdum|născut\p{L}*|naștere\p{L}*"
+    r"|születe?t\p{L}*|születési"
     r"|出生|生日|生年月日|生まれ|誕生日|생년월일|생일|태어|ميلاد|जन्म|sinh ngày|lahir)"
 )
 _BIRTH = Pattern(_BORN + r"[^\d\n]{0,24}?(" + _DATE + r")")

@@ -21,7 +21,7 @@ _BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 def _folding() -> dict[int, str]:
     table = {ord(space): " " for space in _SPACES} | {ord(dash): "-" for dash in _DASHES}
     table |= {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}  # full-width ASCII
-    table |= {code: " " for code in range(0x1C, 0x20)}  # `spans` needs three of these control characters for itself
+    table |= dict.fromkeys(range(28, 32), " ")  # `spans` needs three of these control characters for itself
     table |= {0x2024: ".", 0xFE52: ".", 0x3002: ".", 0xFF61: ".", 0xFE6B: "@", 0x2044: "/", 0x2019: "'", 0x02BC: "'"}
     table |= {code: chr(code - 0xDC00) for code in range(0xDC80, 0xDD00)}  # bytes that were not UTF-8: as Latin-1
     table |= {code: "\ufffd" for code in range(0xD800, 0xE000) if code not in table}  # lone surrogates

@@ -1,7 +1,7 @@
 """Recognizers of an extra (`ner`) behind the same interface: Presidio's patterns, spaCy models, anybody's own.
 
-What patterns cannot see, a name in the middle of a sentence, needs a model. `FLYWHEEL_RECOGNIZERS` names what to add, separated
-by commas, and they see every text after all patterns, so they cost their own time for every text:
+What patterns cannot see, a name in the middle of a sentence, needs a model. `FLYWHEEL_RECOGNIZERS` names what to add,
+separated by commas, and they see every text after all patterns, so they cost their own time for every text:
 
     presidio                Presidio's pattern recognizers, no model
     presidio:MODEL          the same with the names that an installed spaCy model finds

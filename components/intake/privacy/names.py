@@ -7,7 +7,10 @@ from flywheel.components.intake.privacy.patterns import Pattern, short
 from flywheel.components.intake.privacy.spans import Recognizer, Span
 
 _CAPITAL = r"\p{Lu}[\p{L}\p{M}]*(?:['\-]\p{Lu}?[\p{L}\p{M}]+)*"
-_PARTICLES = "van der den von zu zur vom de la del della dei di da dos do das du des el al bin ibn ben af av ter ten le los las y e i"
+_PARTICLES = (
+    "van der den von zu zur vom de la del della dei di da dos do das du des "
+    "el al bin ibn ben af av ter ten le los las y e i"
+)
 _PARTICLE_WORDS = frozenset(_PARTICLES.split())
 _WORDS = short(r"\S+")
 _PARTICLE = r"(?:(?:" + "|".join(_PARTICLES.split()) + r"|O')\s?)"
@@ -17,15 +20,22 @@ _TWO = r"(" + _CAPITAL + r"(?:\s+(?:" + _PARTICLE + r"{0,3}" + _CAPITAL + r"|\p{
 # The name is certain here, so it may be in lower case too.
 _INTRODUCTIONS = (
     r"(?:my (?:full |first |last |real |user|nick)?name(?:'s| is|:)|i am called|i'm called|i go by"
-    r"|mein (?:vor|nach|familien)?name (?:ist|lautet)|(?:vor|nach)?name ist|ich hei(?:ß|ss)e|je m'appelle|je me nomme|mon (?:pr[ée])?nom est"
-    r"|me llamo|mi nombre(?: completo)? es|mi chiamo|il mio nome [èe]|meu nome(?: completo)? [ée]|me chamo|chamo-me|o meu nome é"
-    r"|mijn naam is|ik heet|nazywam si[ęe]|mam na imi[ęe]|jag heter|mitt namn [äe]r|mit navn er|jeg heter|jeg hedder|navnet mitt er"
-    r"|nimeni on|minun nimeni on|jmenuji se|volám sa|mé jméno je|moje jméno je|a nevem|nevem|numele meu este|mă numesc|mă cheamă"
-    r"|zovem se|moje ime je|ime mi je|ime mi|με λένε|ονομάζομαι|το όνομά μου είναι|benim ad[ıi]m|ad[ıi]m|меня зовут|мо[её] имя|мене звати|моє ім'я"
-    r"|казвам се|името ми е|mera naam|nama saya|tên tôi là|anh gọi tôi là|jina langu ni|ako si|pangalan ko ay|ang pangalan ko ay)"
+    r"|mein (?:vor|nach|familien)?name (?:ist|lautet)|(?:vor|nach)?name ist|ich hei(?:ß|ss)e|je m'appelle|je me nomme"
+    r"|mon (?:pr[ée])?nom est"
+    r"|me llamo|mi nombre(?: completo)? es|mi chiamo|il mio nome [èe]|meu nome(?: completo)? [ée]|me chamo|chamo-me"
+    r"|o meu nome é"
+    r"|mijn naam is|ik heet|nazywam si[ęe]|mam na imi[ęe]|jag heter|mitt namn [äe]r|mit navn er|jeg heter|jeg hedder"
+    r"|navnet mitt er"
+    r"|nimeni on|minun nimeni on|jmenuji se|volám sa|mé jméno je|moje jméno je|a nevem|nevem|numele meu este|mă numesc"
+    r"|mă cheamă"
+    r"|zovem se|moje ime je|ime mi je|ime mi|με λένε|ονομάζομαι|το όνομά μου είναι|benim ad[ıi]m|ad[ıi]m|меня зовут"
+    r"|мо[её] имя|мене звати|моє ім'я"
+    r"|казвам се|името ми е|mera naam|nama saya|tên tôi là|anh gọi tôi là|jina langu ni|ako si|pangalan ko ay"
+    r"|ang pangalan ko ay)"
 )
 _LABELS = (
-    r"(?:[\s\x1e\"'({,;|>](?:full |first |last |family |given |customer |account |contact |user ?|sur)?name[\"']?\s*[:=]"
+    r"(?:[\s\x1e\"'({,;|>](?:full |first |last |family |given |customer |account |contact |user ?"
+    r"|sur)?name[\"']?\s*[:=]"
     r"|\bthe name(?:'s| is)|[\s\x1e](?:imię i nazwisko|имя|фио|jméno|navn|namn|nimi|nome|nombre|nom|ad soyad)\s*:)"
 )
 _LABELLED = Pattern(r"(?i:" + _LABELS + r")\s*[\"']?" + _NAME, ignore_case=False)
@@ -36,14 +46,21 @@ _CJK_LEADS = (
     r"(?:我叫|我的名字是|我的名字叫|我是叫|姓名[：:]|名前は|私の名前は|私は|氏名[：:]|제 이름은|저는|이름[：:])"
 )
 _CJK = Pattern(
-    r"(?:我叫|我的名字是|我的名字叫|我是叫|姓名[：:]|私の名前は|名前は|私は|氏名[：:])\s*([\p{Han}\p{Hiragana}\p{Katakana}]{2,8}?)(?:です|と申し|と言い|[,，。.、!！\s\x1e])"
+    r"(?:我叫|我的名字是|我的名字叫|我是叫|姓名[：:]|私の名前は|名前は|私は|氏名[：:])\s*([\p{Han}\p{Hiragana}\p{Katakana}]{2,8}?)(?:です|と申し|と言い"
+    r"|[,，。.、!！\s\x1e])"
     r"|(?:제 이름은|저는|이름[：:])\s*([\p{Hangul}]{2,5}?)(?:입니다|이에요|예요|이라고|[,.\s\x1e])"
 )
-_SPEAKERS = r"\b(?:i'm|i am|im|it's|call me|je suis|soy|ik ben|jag är|jestem|sono|sou [oa]?|yo soy|jeg er|olen|jsem|sunt|я|name's)"
+_SPEAKERS = (
+    r"(?:\b|[\s\x1e(,.:])(?:i'm|i am|im|it's|call me|je suis|soy|ik ben|jag är|jestem"
+    r"|sono|sou [oa]?|yo soy|jeg er|olen|jsem|sunt|я|name's)"
+)
 _SPEAKER = Pattern(r"(?i:" + _SPEAKERS + r")\s+" + _NAME, ignore_case=False)
 _GERMAN_SPEAKERS = r"\bich bin(?:'s)?,?(?: (?:der|die))?"
 _GERMAN_SPEAKER = Pattern(r"(?i:" + _GERMAN_SPEAKERS + r")\s+" + _TWO, ignore_case=False)
-_THIS = r"(?:\b|[\s\x1e(,.:])(?:this is|hier ist|hier spricht|hier schreibt|c'est|ici|habla|aquí|parla|hier is|det är|det er|tu mówi|это)"
+_THIS = (
+    r"(?:\b|[\s\x1e(,.:])(?:this is|hier ist|hier spricht|hier schreibt|c'est"
+    r"|ici|habla|aquí|parla|hier is|det är|det er|tu mówi|это)"
+)
 _THIS_IS = Pattern(
     r"(?i:"
     + _THIS
@@ -59,7 +76,8 @@ _GREETINGS = (
     r"(?:dear|hi|hello|hey|good (?:morning|afternoon|evening)|hallo"
     r"|guten (?:tag|morgen|abend)|liebe[rs]?|lieber|(?:sehr )?geehrte[rs]?(?: (?:herr|frau))?"
     r"|bonjour|salut|cher|chère|hola|buenos días|estimad[oa]|querid[oa]|ciao|buongiorno|car[oa]"
-    r"|gentile|egregio|olá|prezad[oa]|caro|cara|beste|geachte|hej|hei|kære|kjære|hyvä|vážen[ýá]|szanown[ya]|drogi|droga|cześć|ahoj"
+    r"|gentile|egregio|olá|prezad[oa]|caro|cara|beste|geachte|hej|hei|kære|kjære|hyvä|vážen[ýá]|szanown[ya]|drogi"
+    r"|droga|cześć|ahoj"
     r"|дорог(?:ой|ая)|уважаем(?:ый|ая)|привет|здравствуйте|шановн(?:ий|а)|αγαπητ[έή]|sayın|merhaba|dragă|stimat[ăe])"
     r",?\s+(?:(?:mr|mrs|ms|dr|herr|frau|m|mme|sr|sra)\.?\s+)?"
 )
@@ -67,12 +85,17 @@ _GREETED = Pattern(
     r"(?:[\x1e\n.!?\"“,(]\s*|\s)(?i:" + _GREETINGS + r")" + _NAME + r"(?:\s*[,!.:;\n]|\s|\x1e)", ignore_case=False
 )
 _CLOSINGS = (
-    r"(?:\b|\s)(?:regards|sincerely(?: yours)?|cheers|than(?:ks|k you)(?: (?:again|a lot|so much|in advance|very much))?"
-    r"|many thanks|thx|best wishes|best\s*[,.!\n\-–]|all the best|yours(?: (?:truly|faithfully|sincerely))?|cordially|respectfully"
-    r"|mfg|lg|vg|bg|gr(?:ü|ue)(?:ß|ss)e(?:n)?|danke|gru(?:ß|ss)|hochachtungsvoll|cordialement|bien à vous|sincèrement|salutations"
+    r"(?:\b|\s)(?:regards|sincerely(?: yours)?|cheers|than(?:ks|k you)(?: (?:again|a lot|so much|in advance"
+    r"|very much))?"
+    r"|many thanks|thx|best wishes|best\s*[,.!\n\-–]|all the best|yours(?: (?:truly|faithfully|sincerely))?|cordially"
+    r"|respectfully"
+    r"|mfg|lg|vg|bg|gr(?:ü|ue)(?:ß|ss)e(?:n)?|danke|gru(?:ß|ss)|hochachtungsvoll|cordialement|bien à vous|sincèrement"
+    r"|salutations"
     r"|merci(?: d'avance)?|saludos(?: cordiales)?|atentamente|gracias|un saludo|(?:cordiali |distinti )?saluti"
-    r"|grazie|groet(?:en|jes)?|hoogachtend|atenciosamente|cumprimentos|obrigad[oa]|abraços|pozdrawiam|poważaniem|hälsningar|hälsning|mvh|vh"
-    r"|hilsen|terveisin|pozdravem|pozdravom|pozdrav|üdvözlettel|tisztelettel|stimă|saygılarımla|selamlar|уважением|повагою|εκτίμηση"
+    r"|grazie|groet(?:en|jes)?|hoogachtend|atenciosamente|cumprimentos|obrigad[oa]|abraços|pozdrawiam|poważaniem"
+    r"|hälsningar|hälsning|mvh|vh"
+    r"|hilsen|terveisin|pozdravem|pozdravom|pozdrav|üdvözlettel|tisztelettel|stimă|saygılarımla|selamlar|уважением"
+    r"|повагою|εκτίμηση"
     r"|signed|sent by|written by|yours)"
 )
 _SIGNED = Pattern(
@@ -87,11 +110,14 @@ _TITLES = (
 _TITLED = Pattern(_TITLES + r"\s+(?:(?:Dr|Prof)\.?\s+)*" + _NAME, ignore_case=False)
 _RELATIVES = (
     r"(?:\bmy (?:wife|husband|partner|boss|manager|colleague|coworker|friend|son|daughter|brother"
-    r"|sister|mother|father|doctor|therapist|neighbou?r|landlord|teacher|flatmate|roommate|girlfriend|boyfriend|uncle|aunt|cousin|lawyer"
+    r"|sister|mother|father|doctor|therapist|neighbou?r|landlord|teacher|flatmate|roommate|girlfriend|boyfriend|uncle"
+    r"|aunt|cousin|lawyer"
     r"|daughter's name is|son's name is)"
-    r"|\bmeine? (?:frau|mann|freund|freundin|chef|chefin|kollege|kollegin|sohn|tochter|bruder|schwester|mutter|vater|nachbar|nachbarin)"
+    r"|\bmeine? (?:frau|mann|freund|freundin|chef|chefin|kollege|kollegin|sohn|tochter|bruder|schwester|mutter|vater"
+    r"|nachbar|nachbarin)"
     r"|\bma (?:femme|fille|sœur|mère|collègue)|\bmon (?:mari|fils|frère|père|collègue|patron)"
-    r"|\bmi (?:esposa|marido|mujer|hijo|hija|hermano|hermana|madre|padre|jefe|jefa)|\bmi[oa] (?:marito|moglie|figlio|figlia)),?\s+"
+    r"|\bmi (?:esposa|marido|mujer|hijo|hija|hermano|hermana|madre|padre|jefe|jefa)|\bmi[oa] (?:marito|moglie|figlio"
+    r"|figlia)),?\s+"
     r"(?:is called |named |heißt |s'appelle |se llama |si chiama )?"
 )
 _RELATED = Pattern(r"(?i:" + _RELATIVES + r")" + _NAME, ignore_case=False)
@@ -105,7 +131,8 @@ _UPPER = r"(?-i:\p{Lu}[\p{L}\p{M}'’.\-])"
 TRIGGER = (
     _INTRODUCTIONS + r"|" + _LABELS + r"\s*[\"']?" + _UPPER + r"|" + _CJK_LEADS
     + r"|(?:" + "|".join((_SPEAKERS, _GERMAN_SPEAKERS, _THIS, _DEALINGS)) + r")\s+" + _UPPER
-    + r"|\s(?:here|speaking|calling)\b|" + _GREETINGS + _UPPER + r"|" + _CLOSINGS + r"\s*[,.!\-:]?\s*\n?\s*(?:[\-–—]+\s*)?" + _UPPER
+    + r"|\s(?:here|speaking|calling)\b|" + _GREETINGS + _UPPER + r"|"
+    + _CLOSINGS + r"\s*[,.!\-:]?\s*\n?\s*(?:[\-–—]+\s*)?" + _UPPER
     + r"|(?:--|—|–|~)\s?" + _UPPER + r"|(?-i:" + _TITLES + r")\s+" + _UPPER + r"|" + _RELATIVES + _UPPER
 )  # fmt: skip
 

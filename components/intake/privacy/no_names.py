@@ -29,9 +29,8 @@ io per più sono tutti uno ik het een van niet goed bonjour hallo hola
 """
 NO_NAMES = frozenset(_NO_NAMES_TEXT.split())
 # Names as well: they count when a family name follows, or when somebody says that it is the name.
-ALSO_NAMES = frozenset(
-    "alexa claude christian siri august may march june gemini german english french dutch irish".split()
-)
+_ALSO_NAMES_TEXT = "alexa claude christian siri august may march june gemini german english french dutch irish"
+ALSO_NAMES = frozenset(_ALSO_NAMES_TEXT.split())
 _NEVER_SECOND_TEXT = """
 i i'm i'd i've i'll the this that these my and but it it's please thanks thank we you your is in on for from with best
 regards kind how what can could would why when where if ich und aber bitte danke je et mais merci yo pero gracias io ma

@@ -7,9 +7,9 @@ import numpy as np
 import re2
 
 _NOT_OVER = "\x1d-\x1f"  # the characters of `spans` that no pattern may match over
-# RE2 compiles `\p{L}` into some thousand instructions, and a DFA of such patterns outgrows any cache. These ranges are a
-# dozen: whole blocks of letters, without the blocks of punctuation, symbols and emoji. In Latin blocks that mix both cases
-# any letter counts as a capital; who needs to be sure asks `str.isupper`.
+# RE2 compiles `\p{L}` into some thousand instructions, and a DFA of such patterns outgrows any cache. These ranges are
+# a dozen: whole blocks of letters, without the blocks of punctuation, symbols and emoji. In Latin blocks that mix both
+# cases any letter counts as a capital; who needs to be sure asks `str.isupper`.
 _BLOCKS = {
     "L": r"A-Za-z\x{AA}\x{B5}\x{BA}\x{C0}-\x{D6}\x{D8}-\x{F6}\x{F8}-\x{1FFF}\x{2C00}-\x{2DFF}\x{3005}-\x{3007}"
     r"\x{3040}-\x{FDFF}\x{FE70}-\x{FEFE}\x{10000}-\x{1CFFF}\x{20000}-\x{3FFFF}",

@@ -28,10 +28,13 @@ _SHAPE = (
     r"|8[ \-]?\(?\d{3}\)?[ \-]?\d{3}[ \-]?\d{2}[ \-]?\d{2}"
     # Spain, Poland, Scandinavia: groups of two and three
     r"|[5-9]\d{2}[ \-]\d{3}[ \-]\d{3}|[679]\d{2}[ .\-]\d{2}[ .\-]\d{2}[ .\-]\d{2}|\d{2}[ ]\d{2}[ ]\d{2}[ ]\d{2}"
-    r"|\d{2}[ ]\d{3}[ ]\d{2}[ ]\d{2}|[2-9]\d{2}[ ]\d{2}[ ]\d{3}|\d{3}[ \-]\d{2}[ \-]\d{2}[ \-]\d{2,3}|[3-9]\d{3}[ ]\d{4}"
+    r"|\d{2}[ ]\d{3}[ ]\d{2}[ ]\d{2}|[2-9]\d{2}[ ]\d{2}[ ]\d{3}|\d{3}[ \-]\d{2}[ \-]\d{2}[ \-]\d{2,3}"
+    r"|[3-9]\d{3}[ ]\d{4}"
     # mobile numbers with the country code and no plus, as messengers show them
-    r"|(?:49[ \-]?1[5-7]\d|44[ \-]?7\d{2}|91[ \-]?[6-9]\d{2}|55[ \-]?\d{2}9\d|86[ \-]?1[3-9]\d|90[ \-]?5\d{2}|7[ \-]?9\d{2}"
-    r"|1[ \-]?[2-9]\d{2}|61[ \-]?4\d|92[ \-]?3\d{2}|63[ \-]?9\d{2}|20[ \-]?1\d{2}|39[ \-]?3\d{2}|81[ \-]?[789]0|82[ \-]?10"
+    r"|(?:49[ \-]?1[5-7]\d|44[ \-]?7\d{2}|91[ \-]?[6-9]\d{2}|55[ \-]?\d{2}9\d|86[ \-]?1[3-9]\d|90[ \-]?5\d{2}"
+    r"|7[ \-]?9\d{2}"
+    r"|1[ \-]?[2-9]\d{2}|61[ \-]?4\d|92[ \-]?3\d{2}|63[ \-]?9\d{2}|20[ \-]?1\d{2}|39[ \-]?3\d{2}|81[ \-]?[789]0"
+    r"|82[ \-]?10"
     r"|62[ \-]?8\d{2}|234[ \-]?[789]\d|880[ \-]?1\d{2}|380[ \-]?\d{2})[ \-]?\d{3,4}[ \-]?\d{4}"
     r"|(?:3[346]|4[13678]|27|31|32|84|351|353|358|420|421|966|971)[ \-]?[3-9]\d{2}[ \-]?\d{2,3}[ \-]?\d{3}"
     # ten digits on end: North America and India
@@ -46,7 +49,8 @@ _LABELLED = Pattern(
     r"|contact (?:number|no|me)|my number|number is|telefon\p{L}*|handy\p{L}*|mobil\p{L}*|rufnummer|anrufen|rufen sie"
     r"|erreich\p{L}* (?:mich|unter)|t[ée]l[ée]phone|(?:\b|\s)t[ée]l[ .:]|portable|appel\p{L}*|num[ée]ro|tel[ée]fono"
     r"|m[óo]vil|celular|n[úu]mero|ll[áa]m\p{L}*|ligue\p{L}*|telem[óo]vel|bel me|bellen|ring mig|ring meg|\btlf\b"
-    r"|puhelin\p{L}*|\bpuh\b|zadzwo\p{L}*|zavol\p{L}*|kom[óo]rk\p{L}*|mi número|hívjon|sunați|τηλ[έε]φων\p{L}*|κινητ\p{L}*"
+    r"|puhelin\p{L}*|\bpuh\b|zadzwo\p{L}*|zavol\p{L}*|kom[óo]rk\p{L}*|mi número|hívjon|sunați|τηλ[έε]φων\p{L}*"
+    r"|κινητ\p{L}*"
     r"|cellulare|telefone|telefoon|телефон\p{L}*|позвон\p{L}*|тел[.:\s]|номер|мобильн\p{L}*|電話|电话|手机|携帯|전화|휴대폰|هاتف)"
     r"[^\d\n+(]{0,25}(\+?\(?\d(?:[ .\-/()]{0,2}\d){6,14})" + _EXTENSION
 )

@@ -2,8 +2,9 @@
 
 Within one record numbers are 1, 2, ... A conversation may span records, files and runs, in any order and on many
 machines at once; to number its values in their order would need a table of all values ever seen, which is just what
-must not be kept. So there the number is a keyed hash of the value under the conversation's own key: up to six digits, the
-same wherever the conversation goes on, nothing kept. Two values of a kind get one number with a chance of one in 999,999.
+must not be kept. So there the number is a keyed hash of the value under the conversation's own key: up to six digits,
+the same wherever the conversation goes on, nothing kept. Two values of a kind get one number with a chance of one in
+999,999.
 """
 
 import hashlib

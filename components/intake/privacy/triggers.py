@@ -1,8 +1,8 @@
 r"""Where in texts something may be found: one pass of a fast pattern per family, over all texts of a batch joined.
 
-A pattern here is the words that its recognizers begin with, and as much of what must follow as keeps ordinary prose from
-firing: "regards" alone is no hit, "regards, A" is. RE2 reads about 500 MB/s while nothing fires and each hit costs about
-a microsecond, so precision here is speed.
+A pattern here is the words that its recognizers begin with, and as much of what must follow as keeps ordinary prose
+from firing: "regards" alone is no hit, "regards, A" is. RE2 reads about 500 MB/s while nothing fires and each hit
+costs about a microsecond, so precision here is speed.
 """
 
 from collections.abc import Iterator

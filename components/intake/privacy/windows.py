@@ -1,7 +1,7 @@
 """Windows around hits: the few parts of many texts that recognizers need to see, joined to one text.
 
-Most of what people write holds no personal data. The exact recognizers are many and slow, so they run over windows only,
-and over all windows of a batch at once: nothing is done per text where nothing fires.
+Most of what people write holds no personal data. The exact recognizers are many and slow, so they run over windows
+only, and over all windows of a batch at once: nothing is done per text where nothing fires.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """The audit: canaries into a sample of the user's rows, the real intake, then a search through all tables.
 
-Recall per type comes with a one-sided 95 % Clopper-Pearson lower bound, so a type that in truth is found in a share r of
-cases shows a bound above r in at most 5 % of audits. It is recall on these generators' formats, in the user's own rows
-and positions; people write in more ways, so the bound is about the canaries, not about the world.
+Recall per type comes with a one-sided 95 % Clopper-Pearson lower bound, so a type that in truth is found in a share r
+of cases shows a bound above r in at most 5 % of audits. It is recall on these generators' formats, in the user's own
+rows and positions; people write in more ways, so the bound is about the canaries, not about the world.
 """
 
 import contextlib

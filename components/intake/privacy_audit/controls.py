@@ -134,7 +134,7 @@ class Controls:
             (
                 str(uuid.UUID(int=self._random.getrandbits(128), version=4)),
                 self._hexadecimal(64),
-                f"ISBN 978-{self._random.randrange(10)}-{self._digits(2)}-{self._digits(6)}-{self._random.randrange(10)}",
+                f"ISBN 978-{self._random.randrange(10)}-{self._digits(2)}-{self._digits(6)}-1",
                 f"SKU-{self._digits(5)}-XL",
                 f"HTTP {self._random.randrange(400, 512)}",
                 f"RFC {self._digits(4)}",

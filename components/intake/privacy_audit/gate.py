@@ -53,8 +53,8 @@ def failing(audit: Audit, least: Mapping[str, float] = DEFAULT_LEAST) -> dict[st
             continue
         if one.counted < _enough(needed) and (one.share >= needed or not one.counted):
             words[kind] = (
-                f"{kind}: only {one.counted} of {one.counted + one.lost} canaries came through to the tables, too few to show "
-                f"a recall of {needed:.0%}"
+                f"{kind}: only {one.counted} of {one.counted + one.lost} canaries came through, too few to "
+                f"show a recall of {needed:.0%}"
             )
         else:
             where = ", ".join(locale for locale, _ in one.leaking.most_common(5))
@@ -75,8 +75,8 @@ def raise_if_any(audit: Audit, least: Mapping[str, float] = DEFAULT_LEAST) -> No
     if words:
         raise PersonalDataLeaks(
             "intake leaves personal data readable: " + "; ".join(words.values()) + ". Do not train on these logs: give "
-            "the formats to the owner of components/intake/privacy, leave the fields out of the logs, or (when you know "
-            "that your logs hold no such data) lower the type's threshold by `least`"
+            "the formats to the owner of components/intake/privacy, leave the fields out of the logs, or (when you "
+            "know that your logs hold no such data) lower the type's threshold by `least`"
         )
 
 
@@ -110,7 +110,8 @@ def parse_least(text: str) -> dict[str, float]:
             value = -1.0
         if kind not in DEFAULT_LEAST or not 0 <= value < 1:
             raise ValueError(
-                f"threshold {part!r} is not TYPE=RECALL with a recall in [0, 1) and a type of {', '.join(DEFAULT_LEAST)}"
+                f"threshold {part!r} is not TYPE=RECALL with a recall in [0, 1) and "
+                f"a type of {', '.join(DEFAULT_LEAST)}"
             )
         least[kind] = value
     return least

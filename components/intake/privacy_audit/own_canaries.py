@@ -1,4 +1,4 @@
-"""Canaries of the types that Faker lacks: secrets of many vendors, connection strings, tokens in URLs, SSNs in context."""
+"""Canaries of the types that Faker lacks: secrets of many vendors, connection strings, tokens in URLs, US SSNs."""
 
 import base64
 import json

@@ -57,7 +57,8 @@ def markdown(audit: Audit, least: Mapping[str, float] = DEFAULT_LEAST) -> str:
         where = ", ".join(f"{locale} {n}" for locale, n in one.leaking.most_common(4)) or "-"
         mark = " **stops**" if kind in stopped else ""
         lines.append(
-            f"| {kind}{mark} | {one.counted} | {one.replaced} | {one.share:.3f} | {one.low:.3f} | {gate} | {wrong} | {where} |"
+            f"| {kind}{mark} | {one.counted} | {one.replaced} | {one.share:.3f} | {one.low:.3f} "
+            f"| {gate} | {wrong} | {where} |"
         )
     lines += ["", *(f"`{kind}`: {why}." for kind, why in NOT_GATED.items() if kind in audit.types), ""]
     lost = sum(one.lost for one in audit.types.values())

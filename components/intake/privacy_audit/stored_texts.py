@@ -84,7 +84,7 @@ class StoredTexts:
         return self._behind.get(marker, [])
 
     def holding(self, values: list[str]) -> list[bool]:
-        """Whether the normal form of each value is anywhere in the tables, whatever stands near; short ones are not told."""
+        """Whether the normal form of each value is in the tables, whatever stands near; never of short ones."""
         forms = [normal_form(value) for value in values]
         heads = [form.encode()[:_PIECE].ljust(_PIECE, b"\0") for form in forms]
         there = np.isin(np.frombuffer(b"".join(heads), np.uint64), self._pieces)

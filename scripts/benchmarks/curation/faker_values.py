@@ -1,7 +1,8 @@
 """Personal data by Faker for the generated records; runs in a venv of its own: `python faker_values.py OUT COUNT SEED`.
 
 The locales are those that the patterns were never tuned on (`UNSEEN` of the privacy audit's `locales`; a test compares
-the lists); US social security numbers are the exception, as they have one locale. Each line is one value with its type. A value comes with nothing around it: the sentences are `feedback_records`'.
+the lists); US social security numbers are the exception, as they have one locale. Each line is one value with its
+type and locale. A value comes with nothing around it: the sentences are `feedback_records`'.
 """
 
 import json
