@@ -17,7 +17,7 @@ from flywheel.components.intake.scrubbed_json import collect, rebuild
 UNKNOWN_LANGUAGE = "und"  # BCP 47: undetermined
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen, as RawRow
 class Signal:
     """One feedback row to be; `feedback_id` comes from the raw content under the key, so better scrubbing keeps it."""
 
@@ -29,7 +29,7 @@ class Signal:
     text: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Draft:
     """One good row: which interaction it is or is about, and its signals."""
 
@@ -125,7 +125,7 @@ class Draft:
         return TableRows(interaction, feedback)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class TableRows:
     """Rows for the interactions and the feedback table."""
 

@@ -174,7 +174,7 @@ def collection_paused() -> Iterator[Callable[[], object]]:
     gc.freeze()
     gc.disable()
     try:
-        yield gc.collect
+        yield lambda: gc.collect(0)  # what survives is not looked at again
     finally:
         gc.enable()
         gc.unfreeze()
@@ -315,7 +315,7 @@ class _Writer:
                 self._summary.new_rows[table] += done.inserted
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen, as RawRow
 class _Written:
     """A row that is in a table (or will be, from an earlier line of the batch): by whom, from where, saying what."""
 

@@ -15,7 +15,7 @@ from flywheel.components.intake.ratings import RatingRule
 FORMATS = registry.NAMES
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen, as RawRow
 class ReadRecord:
     """A valid record, the shape it came in, who annotated, and whether its time is the file's (the row had none)."""
 

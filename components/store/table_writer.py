@@ -45,7 +45,8 @@ class TableWriter:
         folder = local_folder(store)
         self._folder = None if folder is None else folder / table
         self._index = IdIndex()
-        self._files: list[str] = []
+        self._files: list[str] = []  # by number
+        self._known: set[str] = set()
         self._version = -1
 
     def lookup(self, ids: Sequence[str], columns: list[str]) -> pa.Table:
@@ -74,7 +75,22 @@ class TableWriter:
 
     def append(self, rows: pa.Table, batch: str) -> delta_table.Appended:
         """Add the rows whose id is not in the table yet; as `delta_table.append`, which says more."""
-        return delta_table.append_to(self._delta, self._store, self._table, rows, batch, self._there)
+        done = delta_table.append_to(self._delta, self._store, self._table, rows, batch, self._there)
+        if done.inserted == rows.num_rows and self._delta.version() == self._version + 1:
+            self._note(rows[self._id])
+        return done
+
+    def _note(self, ids: pa.ChunkedArray) -> None:
+        """Follow a commit of our own without reading its file again."""
+        new = [name for name in self._names() if name not in self._known]
+        if len(new) == 1:
+            self._index.add(ids, len(self._files))
+            self._files.append(new[0])
+            self._known.add(new[0])
+            self._version = self._delta.version()
+
+    def _names(self) -> list[str]:
+        return [urllib.parse.unquote(uri.rsplit("/", 1)[-1]) for uri in self._delta.file_uris()]
 
     def _there(self, delta: DeltaTable, ids: pa.Array) -> pa.Array:
         self._follow()
@@ -87,15 +103,15 @@ class TableWriter:
         if self._delta.version() == self._version:
             return
         _refuse_what_files_do_not_say(self._delta, self._store, self._table)
-        now = [urllib.parse.unquote(uri.rsplit("/", 1)[-1]) for uri in self._delta.file_uris()]
-        known = set(self._files)
-        if not known.issubset(now):  # compacted, or rows deleted
-            self._index, self._files, known = IdIndex(), [], set()
-        new = sorted(set(now) - known)
+        now = set(self._names())
+        if not self._known <= now:  # compacted, or rows deleted
+            self._index, self._files, self._known = IdIndex(), [], set()
+        new = sorted(now - self._known)
         with ThreadPoolExecutor(_READERS) as pool:
             for name, ids in zip(new, pool.map(self._ids, new), strict=True):
                 self._index.add(ids, len(self._files))
                 self._files.append(name)
+        self._known = now
         self._version = self._delta.version()
 
     def _ids(self, name: str) -> pa.ChunkedArray:
