@@ -22,14 +22,19 @@ def audit(
     rows: Annotated[int, typer.Option(min=1, help="Most rows of the logs to put them in")] = 400,
     least: Annotated[str, typer.Option(help="Thresholds that differ, as card=0.9,street_address=0")] = "",
     seed: Annotated[int, typer.Option(help="The same seed gives the same audit")] = 7,
+    locales: Annotated[str, typer.Option(help="all, tuning or unseen: whether patterns were tuned on them")] = "all",
     output: Annotated[Path | None, typer.Option(help="Also write the audit as JSON")] = None,
 ) -> None:
     """Put made-up personal data into a sample of the logs, run intake, search what it stored; exit 1 on leaks."""
     from flywheel.components.intake.privacy_audit import gate, report
+    from flywheel.components.intake.privacy_audit import locales as lists
     from flywheel.components.intake.privacy_audit.audit import audit as core
 
     thresholds = gate.parse_least(least)
-    result = core(logs, log_format, seed=seed, canaries=canaries, rows=rows)
+    choices = {"all": lists.ALL, "tuning": lists.TUNING, "unseen": lists.UNSEEN}
+    if locales not in choices:
+        raise ValueError(f"--locales {locales!r} is none of {', '.join(choices)}")
+    result = core(logs, log_format, seed=seed, canaries=canaries, rows=rows, names=choices[locales])
     typer.echo(report.markdown(result, thresholds))
     if output is not None:
         output.write_text(json.dumps(report.document(result, thresholds), indent=2), encoding="utf-8")

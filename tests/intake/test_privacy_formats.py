@@ -72,6 +72,13 @@ def test_windows_lose_nothing_in_long_texts_of_anything():
     dice = random.Random(5)
     makers = (FakerCanaries(locales.TUNING[:6], 9), OwnCanaries(9), Controls(9))
     pieces = [one.sentence for maker in makers for kind in maker.kinds for one in maker.make(kind, 12)]
+    pieces += [
+        "SWIFT: DEUTDEFFXXX",
+        "bic COBADEFF",
+        "Name:      Ann Lee",
+        "-----BEGIN PRIVATE KEY-----",
+        "mac 001a2b3c4d5e",
+    ]
     texts = [
         dice.choice((" ", "\n", " - ", "", "\u3000")).join(dice.choices(pieces, k=dice.randint(1, 7)))
         for _ in range(250)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from flywheel.components.intake.privacy.checksums import IBAN_LENGTHS, iban, payment_card, remainder_97
 from flywheel.components.intake.privacy.other_numbers import named_otherwise
 from flywheel.components.intake.privacy.patterns import Pattern
-from flywheel.components.intake.privacy.spans import Recognizer, Span
+from flywheel.components.intake.privacy.spans import Recognizer, Span, by_group
 
 _CARD_DIGITS = Pattern(r"\d(?:[ \-.]{0,2}\d){11,40}")
 _CARD_LABEL = Pattern(
@@ -24,8 +24,8 @@ _ACCOUNT = Pattern(
     r"(?: (?:is|ist|est|es))?\s*[:#]?\s*(\d(?:[ \-]?\d){6,17})\b"
 )
 _ROUTING = Pattern(
-    r"(?:routing|aba|sort code|bsb|swift|bic)(?:[ \-]?(?:number|no\.?|code))?(?: is)?\s*[:#]?\s*"
-    r"(\d{2}-\d{2}-\d{2}|\d{9}|\d{3}-\d{3}|[a-z]{6}[a-z0-9]{2}(?:[a-z0-9]{3})?)\b"
+    r"\b(?:routing|aba|sort code|bsb|swift|bic)(?:[ \-]?(?:number|no\.?|code))?(?: is)?\s*[:#]?\s*"
+    r"(\d{2}-\d{2}-\d{2}|\d{9}|\d{3}-\d{3}|(?-i:[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?))\b"
 )
 
 
@@ -33,6 +33,11 @@ def _cards(text: str) -> Iterator[Span]:
     for match in _CARD_DIGITS.finditer(text):
         begin, end = match.span()
         if begin and text[begin - 1].isascii() and text[begin - 1].isalnum():
+            continue
+        if end - begin <= 19 and text[begin:end].isdigit():  # no separators: the usual case
+            right = payment_card(text[begin:end]) and text[begin - 1 : begin] != "+" and _plain_after(text, end)
+            if right and (end - begin > 12 or not named_otherwise(text, begin)):
+                yield Span(begin, end, "CARD")
             continue
         places = [index for index in range(begin, end) if text[index].isdigit()]
         starts = [i for i, place in enumerate(places) if i == 0 or places[i - 1] != place - 1]
@@ -112,9 +117,10 @@ def _labelled_iban(text: str) -> Iterator[Span]:
 
 
 def _accounts(text: str) -> Iterator[Span]:
-    for compiled in (_ACCOUNT, _ROUTING):
-        for match in compiled.finditer(text):
-            yield Span(*match.span(1), "ACCOUNT")
+    for match in _ACCOUNT.finditer(text):
+        yield Span(*match.span(1), "ACCOUNT")
 
 
+ROUTING_TRIGGER = r"\b(?:routing|aba|sort code|bsb|swift|bic)\b"
+ROUTING: tuple[Recognizer, ...] = (by_group(_ROUTING, "ACCOUNT"),)
 RECOGNIZERS: tuple[Recognizer, ...] = (_ibans, _labelled_iban, _cards, _labelled_card, _accounts)

@@ -94,14 +94,12 @@ IBAN_LENGTHS = {
 }  # SWIFT IBAN registry, release 99
 
 
+_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)  # digit sum of twice the digit
+
+
 def luhn(digits: str) -> bool:
     """Whether the last digit is the Luhn check digit (ISO/IEC 7812-1 Annex B)."""
-    total = 0
-    for position, digit in enumerate(reversed(digits)):
-        value = int(digit)
-        if position % 2:
-            value = value * 2 - 9 if value > 4 else value * 2
-        total += value
+    total = sum(map(int, digits[-1::-2])) + sum(map(_DOUBLED.__getitem__, map(int, digits[-2::-2])))
     return total % 10 == 0
 
 

@@ -37,7 +37,7 @@ class Family:
 # In order of trust: what an earlier family took, a later one cannot see.
 FAMILIES: tuple[Family, ...] = (
     Family("keys in blocks", credentials.BLOCKS, triggers.key_blocks, 0, 6000),
-    Family("tokens", (*credentials.RECOGNIZERS, *network.RECOGNIZERS), triggers.tokens, 120, 160),
+    Family("tokens", (*credentials.RECOGNIZERS, *network.RECOGNIZERS, *bank.ROUTING), triggers.tokens, 120, 160),
     Family("accounts", bank.RECOGNIZERS, triggers.accounts, 80, 40),
     Family("identities", identity.RECOGNIZERS, triggers.identities, 80, 40),
     Family("telephones", phones.RECOGNIZERS, triggers.telephones, 80, 30),

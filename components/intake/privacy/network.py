@@ -69,7 +69,8 @@ def _ipv6(text: str) -> Iterator[Span]:
 def _mac(text: str) -> Iterator[Span]:
     for match in _MAC.finditer(text):
         start, end = match.span()
-        if alone(text, start, end, ":-."):
+        dotted = text[start + 4] == "."  # three groups of digits only are a version
+        if alone(text, start, end, ":-.") and not (dotted and text[start:end].replace(".", "").isdigit()):
             yield Span(start, end, "MAC")
 
 

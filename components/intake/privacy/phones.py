@@ -29,7 +29,7 @@ _SHAPE = (
     # Spain, Poland, Scandinavia: groups of two and three
     r"|[5-9]\d{2}[ \-]\d{3}[ \-]\d{3}|[679]\d{2}[ .\-]\d{2}[ .\-]\d{2}[ .\-]\d{2}|\d{2}[ ]\d{2}[ ]\d{2}[ ]\d{2}"
     r"|\d{2}[ ]\d{3}[ ]\d{2}[ ]\d{2}|[2-9]\d{2}[ ]\d{2}[ ]\d{3}|\d{3}[ \-]\d{2}[ \-]\d{2}[ \-]\d{2,3}"
-    r"|[3-9]\d{3}[ ]\d{4}"
+    r"|[3-9]\d{3}[ .\-]\d{4}"
     # mobile numbers with the country code and no plus, as messengers show them
     r"|(?:49[ \-]?1[5-7]\d|44[ \-]?7\d{2}|91[ \-]?[6-9]\d{2}|55[ \-]?\d{2}9\d|86[ \-]?1[3-9]\d|90[ \-]?5\d{2}"
     r"|7[ \-]?9\d{2}"

@@ -20,7 +20,7 @@ from flywheel.components.intake.privacy.repeats import Repeats
 from flywheel.components.intake.privacy.spans import BORDER, CUT, TAKEN, Recognizer, Span
 from flywheel.components.intake.privacy.windows import Compact, Joined
 
-_CHUNK = 1 << 20  # characters looked at together: enough to share the fixed costs, few enough for the cache
+_CHUNK = 1 << 22  # characters looked at together: enough to share the fixed costs, few enough for the cache
 _FEW = 64  # values that are looked for one by one before the text is read word by word
 _IN_BYTES = re.compile(PLACEHOLDER.pattern.encode())
 
@@ -126,7 +126,7 @@ def _find(batch: FoldedBatch, gated: bool, extra: tuple[Recognizer, ...]) -> dic
 def _windows(family: Family, joined: Joined, gated: bool) -> tuple[np.ndarray, np.ndarray]:
     if not gated:
         return joined.whole()
-    starts, ends = family.trigger(joined.raw)
+    starts, ends = family.trigger(bytes(joined.view))  # what is covered is a border for triggers as well
     return joined.around(starts, ends, family.before, family.after) if len(starts) else (starts, ends)
 
 

@@ -11,7 +11,7 @@ from flywheel.components.statistics.binomial_bounds import lower_bound
 DEFAULT_LEAST: Mapping[str, float] = {
     "email": 0.93,
     "phone_international": 0.90,
-    "phone_national": 0.85,
+    "phone_national": 0.75,
     "card": 0.93,
     "iban": 0.93,
     "ipv4": 0.93,

@@ -88,7 +88,7 @@ STAGE = Stage(
         "on, one in seven with decoys. From JSON lines to JSON lines. Ours looks for 13 kinds and replaces repeats. "
         "*Presidio, its pattern recognizers* are all that it loads by itself but the one that needs a model; *6 "
         "recognizers* are those of the six kinds hidden here. *re, the same patterns* runs our own recognizers of "
-        "those six, checksums and all, record by record with the standard library instead of RE2. Slow peers read fewer "
+        "those six, checksums too, record by record with the standard library instead of RE2. Slow peers read fewer "
         "records; speeds are per MB. *recall*: values of which nothing readable is left, over all and by type; *words "
         "kept*: words outside of values that are still there."
     ),

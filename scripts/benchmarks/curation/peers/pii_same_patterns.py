@@ -54,7 +54,7 @@ def _exchange() -> None:
             if isinstance(value, patterns.Pattern):
                 setattr(module, name, StandardPattern(value))
     for recognizer in RECOGNIZERS:  # those made of one pattern hold it in a closure
-        for cell in recognizer.__closure__ or ():  # type: ignore[attr-defined]
+        for cell in recognizer.__closure__ or ():
             if isinstance(cell.cell_contents, patterns.Pattern):
                 cell.cell_contents = StandardPattern(cell.cell_contents)
 
