@@ -36,3 +36,12 @@ def test_what_is_settled_is_no_conflict(candidate):
     found = poison_guard.examine(rows, 9.0)
     assert found.conflicts == []
     assert {index: (f.route, f.reason) for index, f in found.findings.items()} == {1: ("discard", "contradicted")}
+
+
+def test_people_read_both_sides_where_they_are_asked(candidate):
+    rows = [candidate(("36",), ("ann", "bob")), candidate(("48",), ("eve",), endorsers=["dan"])]
+    (conflict,) = poison_guard.examine(rows, 9.0, ids=["one", "two"]).conflicts
+    assert contradictions.in_words(conflict) == (
+        '2 users say "The Borel 7 has a warranty of 36 months."; 1 user says "The Borel 7 has a warranty of 48 months."; '
+        "1 user liked the answer as it was"
+    )

@@ -17,6 +17,7 @@ from flywheel.components.curation.texts.claims import Claim
 VOTER_RIGHT = 0.8
 WRONG_WINNER = 0.02
 _EXAMPLES = 50
+_SHOWN = 120  # characters of an example
 LEAST_LEAD = math.ceil(math.log((1 - WRONG_WINNER) / WRONG_WINNER) / math.log(VOTER_RIGHT / (1 - VOTER_RIGHT)))
 
 Votes = dict[Claim | None, int]  # None: the answer that was given
@@ -80,3 +81,18 @@ def sides(
             {"claim": "", "example": first["response"], "supporters": votes[None], "voters": votes[None], "rows": []}
         )
     return {"question_id": question, "question": first["prompt"], "sides": made}
+
+
+def in_words(conflict: Mapping[str, Any]) -> str:
+    """A conflict of `sides` in one line: what is said, by how many users.
+
+    Args:
+        conflict: From `sides`.
+    """
+    told = []
+    for side in conflict["sides"]:
+        number = side["supporters"]
+        said = f'"{" ".join(str(side["example"]).split())[:_SHOWN]}"'
+        by = f"{number} user{'s' * (number != 1)}"
+        told.append(f"{by} say{'s' * (number == 1)} {said}" if side["claim"] else f"{by} liked the answer as it was")
+    return "; ".join(told)

@@ -41,7 +41,7 @@ def write(requests: Sequence[Request], path: str) -> None:
         for request in requests:
             row = request.candidate
             shown = {
-                "asked_because": request.reason,
+                "asked_because": request.because,
                 "prompt": row["prompt"],
                 "response": row["response"],
                 "correction": row["correction"],

@@ -1,11 +1,13 @@
 """Ask people: the requests of a run go into the store, and into a queue."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyarrow.compute as pc
 
 from flywheel.components.contracts.lineage import RowCounts, StepRecord
 from flywheel.components.contracts.tables import CandidateSnapshot
+from flywheel.components.curation.guards import contradictions
 from flywheel.components.curation.review import csv_queue, reviewed
 from flywheel.components.curation.review.label_studio import PROJECT, LabelStudioQueue
 from flywheel.components.curation.review.requests import Request, request_rows, requests_of
@@ -26,7 +28,11 @@ def requests_for(snapshot: CandidateSnapshot, limit: int = 0) -> list[Request]:
         raise ValueError(f"limit must be at least 0 (no limit), got {limit}")
     rows = delta_table.read(snapshot.candidates, where=pc.field("run_id") == snapshot.run_id).to_pylist()
     said = reviewed.read(reviewed.version_for(snapshot.candidates.store, snapshot.run_id))
-    return requests_of(rows, said, limit)
+    sides = _sides(snapshot)
+    return [
+        replace(request, sides=sides.get(request.candidate["candidate_id"], ""))
+        for request in requests_of(rows, said, limit)
+    ]
 
 
 def export(
@@ -81,6 +87,17 @@ def export(
         metrics={name: float(value) for name, value in metrics.items()},
         details={"reasons": dict(sorted(reasons.items())), "reviews": written.reference.model_dump(mode="json")},
     )
+
+
+def _sides(snapshot: CandidateSnapshot) -> dict[str, str]:
+    """The sides of each conflict by candidate, from the router's record of the run."""
+    found: dict[str, str] = {}
+    for step in lineage.steps(snapshot.candidates.store, snapshot.run_id):
+        if step.step == "route_candidates":
+            for conflict in step.details.get("conflicts", ()):
+                told = contradictions.in_words(conflict)
+                found |= {name: told for side in conflict["sides"] for name in side["rows"]}
+    return found
 
 
 def newest_candidates(store: str, run_id: str = "") -> CandidateSnapshot:

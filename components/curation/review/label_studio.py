@@ -224,7 +224,7 @@ def _data(request: Request) -> dict[str, str]:
     return {
         "candidate_id": row["candidate_id"],
         "content": request.content,
-        "asked_because": request.reason,
+        "asked_because": request.because,
         "conversation": context_of(row["messages"]) or "-",
         **{name: str(row[name]) for name in ("prompt", "response", "correction")},
     }

@@ -22,11 +22,18 @@ class Request:
         candidate: Row of the table `candidates`.
         content: What it says (`contents`).
         reason: `audit`, or why the router sent it to review.
+        sides: What users say about the same question, and how many, when they do not agree; else "".
     """
 
     candidate: Mapping[str, Any]
     content: str
     reason: str
+    sides: str = ""
+
+    @property
+    def because(self) -> str:
+        """The reason for the person who is asked, with both sides of a conflict."""
+        return f"{self.reason}: {self.sides}" if self.sides else self.reason
 
 
 def requests_of(candidates: Sequence[Mapping[str, Any]], reviewed: Reviewed, limit: int = 0) -> list[Request]:
