@@ -24,6 +24,7 @@ def run(store: str, feedback: str, folder: Path, run_id: str = "r1"):
     records.append(classify(kept, classified, run_id))
     records.append(route(classified, routed, run_id))
     records.append(cluster(routed, candidates, store, run_id))
+    lineage.record_step(store, records[-1])
     records.append(mine_preferences(candidates, pairs, rated, store, run_id))
     assert tuple(record.step for record in records) == STEPS
     return records
@@ -118,6 +119,25 @@ def test_two_runs_live_side_by_side(log, tmp_path):
     one, two = candidates_of(tmp_path / "one"), candidates_of(tmp_path / "two")
     assert one.num_rows == two.num_rows > 0
     assert not set(one["candidate_id"].to_pylist()) & set(two["candidate_id"].to_pylist())
+
+
+def test_the_next_run_finds_the_clusters_of_the_one_before_in_the_store(log, tmp_path):
+    fill(log, 60)
+    store, feedback = log.save(tmp_path)
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+    one = run(store, feedback, tmp_path / "a", "r1")[3].details
+    two = run(store, feedback, tmp_path / "b", "r2")[3].details
+    assert (one["previous_run"], two["previous_run"]) == ("", "r1")
+    assert {found["change"] for found in one["clusters"]} == {"new"}
+    assert {found["change"] for found in two["clusters"]} == {"kept"}
+    assert [(c["id"], c["name"], c["count"]) for c in two["clusters"]] == [
+        (c["id"], c["name"], c["count"]) for c in one["clusters"]
+    ]
+    assert all(found["count_before"] == found["count"] for found in two["clusters"])
+    assert all(found["thin"] == (found["accepted"] < 20) for found in two["clusters"])
+    homes = {row["cluster_id"] for row in candidates_of(tmp_path / "b").to_pylist() if row["route"] == "accept"}
+    assert homes <= {found["id"] for found in two["clusters"]}
 
 
 def test_an_empty_log(log, tmp_path):

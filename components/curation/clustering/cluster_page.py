@@ -18,7 +18,8 @@ def render(details: Mapping[str, Any]) -> str:
     lines += [_headline(details), ""]
     lines += [f"> {_cell(note, 400)}\n" for note in details["notes"]]
     if failed:
-        lines += ["## What went wrong", "", *_error_types(details), "", *_failed(failed, details), ""]
+        lines += ["## What went wrong", "", *_error_types(details), "", "### By topic", ""]
+        lines += [*_failed(failed, details), ""]
         lines += _history(details, failed, details["merged"], details["gone"])
     else:
         lines += ["No failed interaction in this log.", ""]
@@ -44,7 +45,7 @@ def _headline(details: Mapping[str, Any]) -> str:
 
 
 def _error_types(details: Mapping[str, Any]) -> list[str]:
-    lines = ["| error type | failures | share | 95 % interval |", "|---|---:|---:|---:|"]
+    lines = ["| error type | failures | share | 95 % interval, users as units |", "|---|---:|---:|---:|"]
     for name, one in details["error_type_shares"].items():
         limits = f"{one['lower']:.0%} to {one['upper']:.0%}"
         lines.append(f"| {_cell(name)} | {one['count']} | {one['share']:.0%} | {limits} |")
@@ -64,7 +65,7 @@ def _failed(clusters: Sequence[Mapping[str, Any]], details: Mapping[str, Any]) -
             f"| {rate['share']:.0%} ({rate['lower']:.0%} to {rate['upper']:.0%}) | {_trend(one['trend'])} "
             f"| {_change(one)} | {_sure(one)} | {one['accepted']}{thin} |"
         )
-    return [*lines, "", *_examples(clusters)]
+    return [*lines, "", "Questions nearest to the centre of each cluster:", "", *_examples(clusters)]
 
 
 def _liked(clusters: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -74,7 +75,7 @@ def _liked(clusters: Sequence[Mapping[str, Any]]) -> list[str]:
         f"| {_change(one)} | {_sure(one)} |"
         for one in clusters
     ]
-    return [*lines, "", *_examples(clusters)]
+    return [*lines, "", "Questions nearest to the centre of each cluster:", "", *_examples(clusters)]
 
 
 def _examples(clusters: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -96,7 +97,7 @@ def _trend(trend: Mapping[str, Any]) -> str:
         difference = trend["rate_now"] - trend["rate_before"]
         shown = (
             f"{shown}, {100 * difference:+.1f} points ({100 * trend['lower']:+.1f} to {100 * trend['upper']:+.1f}), "
-            f"p {trend['p_value']:.3f}"
+            + ("p < 0.001" if trend["p_value"] < 0.001 else f"p {trend['p_value']:.3f}")
         )
     return f"{line} {shown}"
 
