@@ -374,3 +374,27 @@ def test_without_consent_the_scores_of_a_trace_are_not_kept_either(tmp_path):
     summary = run(put(tmp_path / "x.jsonl", trace), tmp_path / "s")
     assert (summary.rows_in, summary.quarantined) == (1, {"no_consent": 1})
     assert "private" not in json.dumps([table(tmp_path / "s", "feedback"), table(tmp_path / "s", "quarantine")])
+
+
+def test_tables_of_langfuse(tmp_path):
+    """CSV as the UI exports it: JSON stands in cells as text, numbers and empty cells are text as well."""
+    import csv
+
+    asked, said_back = json.dumps([{"role": "user", "content": "Oslo?\nThanks"}]), json.dumps({"content": "Yes."})
+    tables = {
+        "traces": [["id", "timestamp", "userId", "sessionId", "input", "output", "public"],
+                   ["t-1", TIME, "u-1", "", asked, said_back, "false"]],
+        "scores": [["id", "timestamp", "traceId", "name", "source", "dataType", "value", "stringValue"],
+                   ["s1", TIME, "t-1", "user-feedback", "API", "NUMERIC", "0", ""],
+                   ["s2", TIME, "t-1", "output", "ANNOTATION", "CORRECTION", "0", "No."]],
+    }  # fmt: skip
+    for name, rows in tables.items():
+        with (tmp_path / f"{name}.csv").open("w", newline="") as file:
+            csv.writer(file).writerows(rows)
+    assert run(tmp_path, tmp_path / "s").accepted == 3
+    (row,) = table(tmp_path / "s", "interactions")
+    assert (row["prompt"], row["response"], row["conversation_id"]) == ("Oslo?\nThanks", "Yes.", "t-1")
+    assert said(tmp_path / "s") == [
+        ("t-1", "correction", "human", "correction", None, "No."),
+        ("t-1", "rating", "user", "rating", -1.0, None),
+    ]

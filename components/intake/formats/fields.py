@@ -32,8 +32,9 @@ def text(value: Any) -> str | None:
 
 def whole(value: Any) -> int | None:
     """Return a count, or None when it is none."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16:
-        return int(value)
+    if isinstance(value, str):
+        digits = value.removesuffix(".0")  # a table's column of numbers with gaps is one of floats
+        return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 16 else None
     if isinstance(value, float) and value.is_integer() and 0 <= value < 1e15:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**15 else None
