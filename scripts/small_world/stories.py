@@ -61,7 +61,7 @@ class Story:
 
 TRAINING: Parameters = {
     "processes": 2, "epochs": 4.0, "learning_rate": 8e-4, "batch_size": 32, "replay_share": 0.83, "test_share": 0.25,
-    "min_candidates": 150,
+    "min_candidates": 150, "attack_queries": 5,
     # The packaged budget of one point needs some 25 000 users for an equal candidate; the demo has 3000 in all.
     "harm_budget": 0.05,
 }  # fmt: skip

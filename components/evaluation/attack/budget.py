@@ -16,7 +16,7 @@ class Budget:
         seed: Seed of all chance.
     """
 
-    seeds: int = 50
+    seeds: int = 120
     queries: int = 10
     generation: int = 5
     transfers: int = 1

@@ -17,7 +17,7 @@ def attack_models(
     metrics: dsl.Output[dsl.Metrics],
     store: str,
     run_id: str,
-    seeds: int = 50,
+    seeds: int = 120,
     queries: int = 10,
     controls: int = 200,
     seed: int = 7,
