@@ -3,6 +3,7 @@
 from kfp import dsl
 
 from flywheel.components.intake.component import intake_feedback, verify_anonymization
+from flywheel.components.intake.joining.component import join_feedback
 from flywheel.pipelines.task_settings import step, with_pseudonym_key
 
 
@@ -20,5 +21,6 @@ def ingest_feedback(logs: str, store: str, run_id: str, log_format: str = "auto"
         Residual PII matches; the pipeline fails when there are any.
     """
     intake = step(with_pseudonym_key(intake_feedback(logs=logs, store=store, run_id=run_id, log_format=log_format)))
-    check = step(verify_anonymization(feedback=intake.outputs["feedback"], store=store, run_id=run_id))
+    joined = step(join_feedback(feedback=intake.outputs["feedback"], store=store, run_id=run_id))
+    check = step(verify_anonymization(feedback=joined.outputs["joined"], store=store, run_id=run_id))
     return check.outputs["Output"]
