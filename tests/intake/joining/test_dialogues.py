@@ -74,6 +74,14 @@ def test_all_three_ways_of_logging_give_the_same_signals_once():
     assert signals([single(TALK)[0], *whole(TALK)[2:]]) == got  # the second record is lost
 
 
+def test_a_record_whose_clock_was_wrong_is_put_where_later_records_tell():
+    rows = whole(TALK)
+    rows[3]["timestamp"], rows[4]["timestamp"] = rows[4]["timestamp"], rows[3]["timestamp"]
+    (dialogue,) = assemble([said_in(one) for one in rows])
+    assert [turn.turn_id for turn in dialogue] == ["i0", "i1", "i2", "i3", "i4"]
+    assert signals(rows) == signals(whole(TALK))
+
+
 def test_turns_told_of_have_one_id_whoever_tells():
     rows = whole(TALK, conversation="")
     four, five = (assemble([said_in(one)])[0] for one in rows[3:5])

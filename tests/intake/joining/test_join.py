@@ -144,6 +144,15 @@ def test_an_ending_is_taken_back_when_the_user_comes_back(store):
     assert "abandon" in old  # an earlier version stays what it was
 
 
+def test_signals_of_a_rule_that_showed_little_are_counted_and_not_written(store):
+    bring(store, [LOG[0], turn("z", 99, "q", "a", "c9", "zed")])
+    summary = do(store)
+    assert (dict(summary.unsure), summary.signals, derived(store)) == ({"abandon/silence": 1}, {}, [])
+    assert do(store, min_confidence=0.0).signals == {"abandon/silence": 1}
+    (row,) = derived(store)
+    assert (row["interaction_id"], row["name"], row["value"]) == ("i1", "abandon", pytest.approx(0.082))
+
+
 def test_late_answer_takes_the_waiting_row(store):
     bring(store, LOG)
     assert do(store).waiting == {"no_interaction": 1}
