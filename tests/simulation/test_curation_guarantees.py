@@ -130,7 +130,7 @@ def test_after_a_drift_the_guarantee_is_regained_and_with_it_coverage():
     assert missed[Drift.AT] >= 0.9
     assert missed[-6:].mean() <= 0.1
     late = np.mean([world.coverage[-6:].mean() for world in worlds])
-    assert 0.3 <= late <= 0.65  # 0.57 of the scores lie above 0.93
+    assert 0.3 <= late <= 0.65  # 0.49 of the scores lie above 0.93
 
 
 def test_without_drift_the_audit_closes_nothing_more_often_than_stated():
