@@ -56,12 +56,6 @@ def pytest_runtest_protocol(item, nextitem):
 
 
 @pytest.fixture(scope="session")
-def worker():
-    """Name of the worker; namespaces that several test files use are called after it."""
-    return os.environ.get("PYTEST_XDIST_WORKER", "gw")
-
-
-@pytest.fixture(scope="session")
 def connect(api_server):
     """A client of the API server for a token: `test-admin` or the name of a service account."""
     return lambda token: client_for(api_server, token)
