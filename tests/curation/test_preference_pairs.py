@@ -178,6 +178,18 @@ def test_votes_do_not_teach_what_a_correction_unteaches():
     assert mine([accepted()], against, frozenset()).dropped == {"contradicts_correction": 1}
 
 
+def test_an_answer_that_is_out_of_date_is_so_in_every_wording_of_the_question():
+    old, new = "The Borel 7 costs 5 euros.", "The Borel 7 costs 7 euros."
+    row = accepted("What does the Borel 7 cost?", old, new)
+    asked = "Tell me the current price of the Borel 7, please."
+    mined = mine([row], [voted(asked, old, 5), voted(asked, "No idea.", 0, 2), voted(asked, new, 0, 1)], NAMES)
+    assert mined.evidence() == {"correction": 1}
+    assert mined.dropped == {"contradicts_correction": 2}
+    assert [(one["completion"], one["label"]) for one in mined.rated.to_pylist()] == [("No idea.", False)]
+    short = mine([accepted("Does it float?", "Yes", "No")], [voted("Is it red?", "Yes", 2)], NAMES)
+    assert short.rated.num_rows == 1
+
+
 def test_pairs_that_contradict_each_other_are_left_out():
     there = accepted(candidate_id="c1", response="5 euros", correction="7 euros")
     back = accepted(candidate_id="c2", response="7 euros", correction="5 euros", subject="u2")

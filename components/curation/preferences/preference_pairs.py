@@ -29,6 +29,7 @@ from flywheel.components.store.tables import row_id
 
 Supporters = Mapping[tuple[Question, str], Mapping[str, str]]
 """(question, normal form of the correction) -> subject -> feedback row."""
+_SENTENCE = 4  # words
 _EVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -83,8 +84,8 @@ def mine(
     topics = near_duplicates.group(asked, lexicon).tolist() if asked else []
     of_candidate, of_vote = topics[: len(candidates)], topics[len(candidates) :]
     answers = gather(voted, of_vote)
-    corrected = {(topic, normal_form(row["response"])) for row, topic in zip(candidates, of_candidate, strict=True)}
-    right = {(topic, normal_form(row["correction"])) for row, topic in zip(candidates, of_candidate, strict=True)}
+    corrected = _told(candidates, of_candidate, "response", answers)
+    right = _told(candidates, of_candidate, "correction", answers)
     dropped: Counter[str] = Counter()
     made = _corrections(candidates, of_candidate, supporters or {})
     made += vote_pairs(answers, lexicon, dropped)
@@ -130,6 +131,20 @@ def _corrections(candidates: Sequence[Row], topics: Sequence[int], supporters: S
             )
         )
     return made
+
+
+def _told(
+    candidates: Sequence[Row], topics: Sequence[int], column: str, answers: Mapping[int, Sequence[Answer]]
+) -> set[tuple[int, str]]:
+    """(topic, normal form) of what candidates say in a column.
+
+    A whole sentence counts for every question that got it as its answer: "The Borel 7 costs 5 euros." is out of date
+    however one asks for it. A word or two, such as "yes", count for their own question only.
+    """
+    forms = [normal_form(row[column]) for row in candidates]
+    anywhere = {form for form in forms if len(form.split()) >= _SENTENCE}
+    elsewhere = {(topic, one.form) for topic, known in answers.items() for one in known if one.form in anywhere}
+    return set(zip(topics, forms, strict=True)) | elsewhere
 
 
 def _unlike(
