@@ -183,6 +183,7 @@ HARMLESS = [
     "In 2019 we sold 1 234 567 items for $1,234.56.",
     "order 1234567890 and invoice no. 5551234567 of 2019-2020",
     "It happened on 12.05.2024 at 10:20:30, that is 2024-05-12T10:20:30Z.",
+    "at 2026-10-09T11:58:03.947043+00:00 and 12:02:05.950627 it failed",
     "Version 1.22.333 of std::vector needs 10 000 000 bytes.",
     "The answer is 42, not 3.14159265358979.",
     "uuid 550e8400-e29b-41d4-a716-446655440000",

@@ -38,7 +38,7 @@ def free_standing(text: str, start: int, end: int) -> bool:
         return False
     if before in "-./" and start > 1 and text[start - 2].isalnum():
         return False
-    if before in ".," and start > 1 and text[start - 2].isdigit():
+    if before in ".,:" and start > 1 and text[start - 2].isdigit():
         return False
     return not (after in "-./,:" and end + 1 < len(text) and text[end + 1].isdigit())
 

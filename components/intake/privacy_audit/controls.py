@@ -75,12 +75,13 @@ class Controls:
         )
 
     def _timestamp(self) -> tuple[str, str]:
-        moment = datetime(2020, 1, 1, tzinfo=UTC) + timedelta(seconds=self._random.randrange(220_000_000))
+        moment = datetime(2020, 1, 1, tzinfo=UTC) + timedelta(microseconds=self._random.randrange(220_000_000_000_000))
         forms = (
             "%Y-%m-%d",
             "%d.%m.%Y",
             "%m/%d/%Y",
             "%Y-%m-%dT%H:%M:%SZ",
+            "%Y-%m-%dT%H:%M:%S.%f+00:00",
             "%H:%M:%S",
             "%d %b %Y at %H:%M",
             "%Y-%m-%d %H:%M:%S,123",
