@@ -107,9 +107,14 @@ def running(name: str = "native", address: str = "") -> Iterator[Engine]:
         raise EngineError(f"cannot use the Ray cluster at {where}: {error}") from error
     try:
         _choose("ray")
-        yield Engine("ray", max(2, int(ray.cluster_resources().get("CPU", 0))))
+        yield Engine("ray", workers())
     finally:
         ray.shutdown()
+
+
+def workers() -> int:
+    """Cores of the Ray cluster that this process is connected to, at least 2: an autoscaled one may have none yet."""
+    return max(2, int(_ray().cluster_resources().get("CPU", 0)))
 
 
 def check_address(address: str) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from flywheel.components.store.engine import daft_module
+from flywheel.components.store.engine import daft_module, workers
 
 if TYPE_CHECKING:
     import daft
@@ -26,13 +26,15 @@ class NotConvergedError(RuntimeError):
     """The rounds that the theory allows did not suffice: the edges changed meanwhile, or there is a defect."""
 
 
-def components(edges: "daft.DataFrame", folder: Path | None = None) -> "daft.DataFrame":
+def components(edges: "daft.DataFrame", folder: Path | None = None, partitions: int = 2) -> "daft.DataFrame":
     """Find the component of every node that has an edge to another one.
 
     Args:
         edges: Columns `left` and `right`, int64, in any order and direction; copies and loops are allowed.
         folder: Folder for the edges between rounds, that every worker reaches; None: Daft keeps them (on Ray in its
             object store, which spills to the workers' disks).
+        partitions: Partitions that the edges have between rounds without a folder; else their number would double with
+            every round.
 
     Returns:
         Columns `node` and `least`: the least node of its component, for every node that is not the least itself.
@@ -46,12 +48,12 @@ def components(edges: "daft.DataFrame", folder: Path | None = None) -> "daft.Dat
     oriented = edges.where(left != right).select(
         daft.functions.columns_max(left, right).alias("node"), daft.functions.columns_min(left, right).alias("least")
     )
-    now = _settled(oriented.distinct(), folder, 0)
+    now = _settled(oriented.distinct(), folder, partitions, 0)
     rounds = int(math.log2(now.count_rows() + 2) ** 2) + 4
     for number in range(1, rounds + 1):
         if _are_stars(now):
             return now
-        now = _settled(_small_star(_large_star(now)), folder, number)
+        now = _settled(_small_star(_large_star(now)), folder, partitions, number)
     if _are_stars(now):
         return now
     raise NotConvergedError(f"connected components did not settle in {rounds} rounds; run the step again")
@@ -73,7 +75,7 @@ def connected(count: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     native = daft.runners.get_or_infer_runner_type() == "native"  # a cluster's workers cannot read this disk
     folder = Path(tempfile.mkdtemp(prefix="flywheel-components-")) if native else None
     try:
-        found = components(daft.from_arrow(pa.table(pair)), folder)
+        found = components(daft.from_arrow(pa.table(pair)), folder, 1 if native else workers())
         least = np.arange(count)
         for part in found.to_arrow_iter():
             least[part["node"].to_numpy()] = part["least"].to_numpy()
@@ -117,10 +119,10 @@ def _are_stars(edges: "daft.DataFrame") -> bool:
     return int(ends.join(edges, on="node", how="semi").limit(1).count_rows()) == 0
 
 
-def _settled(edges: "daft.DataFrame", folder: Path | None, number: int) -> "daft.DataFrame":
+def _settled(edges: "daft.DataFrame", folder: Path | None, partitions: int, number: int) -> "daft.DataFrame":
     """Compute a round's edges and let go of how they came about."""
     if folder is None:
-        return edges.collect()
+        return edges.into_partitions(partitions).collect()
     daft = daft_module()
     here = folder / f"round-{number}"
     edges.write_parquet(str(here))
