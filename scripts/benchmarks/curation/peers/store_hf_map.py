@@ -87,7 +87,7 @@ def rows(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
         texts, groups = [], []
         for number, one in enumerate(given):
             mine = [message["content"] for message in one["messages"]]
-            mine += [one["response"], one["signals"]["correction"] or "", one["model_version"], one["language"]]
+            mine += [one["response"], one["signals"].get("correction") or "", one["model_version"], one["language"]]
             texts += mine
             groups += [number] * len(mine)
         clean = iter(SCRUB(texts, groups).texts)
