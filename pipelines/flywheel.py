@@ -22,10 +22,19 @@ def flywheel(
     registry: str,
     run_id: str = "",
     log_format: str = "auto",
+    rating_rule: str = "",
+    least_recall: str = "",
     replay_data: str = "",
     golden: str = "",
     traffic: str = "",
     labels: str = "",
+    trusted: str = "",
+    review_queue: str = "",
+    label_studio: str = "",
+    encoder: str = "hashed",
+    thin_cluster: int = 20,
+    engine: str = "native",
+    ray_address: str = "",
     model_name: str = "assistant",
     service: str = "assistant",
     min_candidates: int = 200,
@@ -71,10 +80,19 @@ def flywheel(
         registry: Model registry, for example `sqlite:////data/registry.db`.
         run_id: Identity of the run; empty: the id that KFP gives. The same id again is a retry.
         log_format: `auto` or the name of a format (components/intake/README.md).
+        rating_rule: JSON object: which named scores of a log are ratings, on which scale; empty: the stated rule.
+        least_recall: Thresholds of the privacy audit that differ from its own, as `card=0.9,street_address=0`.
         replay_data: Original training data (JSON lines) to blend in; empty: none.
         golden: Evaluation items (JSON lines, `EvaluationItem`); empty: only items held out from the feedback.
         traffic: Simulated users (JSON lines, `UserQuestion`) for the local canary; empty: replay of the log.
         labels: Corrections labelled by people, to train the classifier on beside the packaged ones.
+        trusted: Items that people vouch for (JSON lines as in `golden`); corrections against them go to review.
+        review_queue: CSV queue with people's answers to an earlier turn's candidates; empty: none.
+        label_studio: Address of Label Studio, to ask people there; empty: the CSV queue alone.
+        encoder: How texts become vectors: `hashed` n-grams or `minilm` sentence embeddings.
+        thin_cluster: Corrections below which a cluster is expanded by synthetic rows, which only train; 0: none.
+        engine: Where big tables are processed: `native` (the pod) or `ray` (a cluster); both give the same rows.
+        ray_address: For `ray`: address of the cluster's head; empty: the variable RAY_ADDRESS.
         model_name: Name in the registry.
         service: Name of the served model; one rollout at a time on each.
         min_candidates: Accepted corrections below which the turn ends with a hold.
@@ -149,9 +167,16 @@ def flywheel(
                 prometheus=prometheus,
             )
         )
-        intake = ingest_feedback(logs=logs, store=store, run_id=inputs.output, log_format=log_format).after(
-            surroundings
-        )
+        intake = ingest_feedback(
+            logs=logs,
+            store=store,
+            run_id=inputs.output,
+            log_format=log_format,
+            rating_rule=rating_rule,
+            least_recall=least_recall,
+            engine=engine,
+            ray_address=ray_address,
+        ).after(surroundings)
         retrain = retrain_model(
             production_model=production_model,
             store=store,
@@ -160,6 +185,13 @@ def flywheel(
             replay_data=replay_data,
             golden=golden,
             labels=labels,
+            trusted=trusted,
+            review_queue=review_queue,
+            label_studio=label_studio,
+            encoder=encoder,
+            thin_cluster=thin_cluster,
+            engine=engine,
+            ray_address=ray_address,
             model_name=model_name,
             min_candidates=min_candidates,
             replay_share=replay_share,

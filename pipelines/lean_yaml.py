@@ -1,8 +1,8 @@
 """Compiled YAML without what no run reads: the docstrings inside each step's source, and the escapes around it.
 
 A pipeline's spec travels in every run and is limited to about 256 KiB by the service; our docstrings are much of it.
-They stay in the package; inputs, outputs and descriptions stay in the YAML. Source is written as a block, as a
-person would, so that Git shows a changed line as one line.
+They stay in the package; a pipeline's own inputs and outputs keep their descriptions, the parts inside it do not
+repeat theirs. Source is written as a block, as a person would, so that Git shows a changed line as one line.
 """
 
 import ast
@@ -40,8 +40,18 @@ def slim(path: Path) -> None:
         for place, word in enumerate(command):
             if word.startswith(_SOURCE):
                 command[place] = without_docstrings(word)
+    if len(documents[0].get("components", {})) > 1:
+        for part in documents[0]["components"].values():
+            _drop_descriptions(part)
     body = yaml.dump_all(documents, Dumper=_Dumper, sort_keys=True, width=120, allow_unicode=False)
     path.write_text("\n".join([*heading, body]), encoding="utf-8")
+
+
+def _drop_descriptions(part: dict[str, Any]) -> None:
+    for side in ("inputDefinitions", "outputDefinitions"):
+        for group in part.get(side, {}).values():
+            for one in group.values():
+                one.pop("description", None)
 
 
 def without_docstrings(source: str) -> str:

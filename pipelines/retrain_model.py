@@ -2,6 +2,7 @@
 
 from kfp import dsl
 
+from flywheel.components.curation.bias.component import check_bias
 from flywheel.components.curation.component import (
     classify_corrections,
     cluster_feedback,
@@ -9,11 +10,13 @@ from flywheel.components.curation.component import (
     mine_preferences,
     route_candidates,
 )
+from flywheel.components.curation.review.component import export_for_review, import_reviews
+from flywheel.components.curation.synthetic.component import expand_thin_clusters
 from flywheel.components.monitoring.component import check_trigger, record_hold
 from flywheel.components.registry.component import resolve_production
 from flywheel.components.store.component import snapshot_feedback
 from flywheel.components.validation.component import validate_candidates
-from flywheel.pipelines.task_settings import step
+from flywheel.pipelines.task_settings import step, with_endpoint_keys, with_pseudonym_key
 from flywheel.pipelines.train_candidate import train_candidate
 
 
@@ -26,6 +29,13 @@ def retrain_model(
     replay_data: str = "",
     golden: str = "",
     labels: str = "",
+    trusted: str = "",
+    review_queue: str = "",
+    label_studio: str = "",
+    encoder: str = "hashed",
+    thin_cluster: int = 20,
+    engine: str = "native",
+    ray_address: str = "",
     model_name: str = "assistant",
     min_candidates: int = 200,
     replay_share: float = 0.5,
@@ -60,11 +70,37 @@ def retrain_model(
         )
     )
     snapshot = step(snapshot_feedback(store=store, run_id=run_id))
-    unique = step(deduplicate_feedback(feedback=snapshot.outputs["feedback"], store=store, run_id=run_id))
-    classified = step(classify_corrections(kept=unique.outputs["kept"], labels=labels, store=store, run_id=run_id))
-    routed = step(route_candidates(classified=classified.outputs["classified"], store=store, run_id=run_id))
-    clustered = step(cluster_feedback(routed=routed.outputs["routed"], store=store, run_id=run_id))
+    reviewed = step(
+        with_endpoint_keys(
+            with_pseudonym_key(import_reviews(store=store, run_id=run_id, queue=review_queue, url=label_studio))
+        )
+    )
+    unique = step(
+        deduplicate_feedback(
+            feedback=snapshot.outputs["feedback"], store=store, run_id=run_id, engine=engine, ray_address=ray_address
+        )
+    )
+    classified = step(
+        classify_corrections(
+            kept=unique.outputs["kept"], labels=labels, encoder=encoder, store=store, run_id=run_id
+        ).after(reviewed)
+    )
+    routed = step(
+        route_candidates(classified=classified.outputs["classified"], trusted=trusted, store=store, run_id=run_id)
+    )
+    step(check_bias(routed=routed.outputs["routed"], store=store, run_id=run_id))
+    clustered = step(
+        cluster_feedback(
+            routed=routed.outputs["routed"], store=store, run_id=run_id, encoder=encoder, thin_below=thin_cluster
+        )
+    )
     candidates = clustered.outputs["candidates"]
+    step(with_endpoint_keys(export_for_review(candidates=candidates, store=store, run_id=run_id, url=label_studio)))
+    expanded = step(
+        expand_thin_clusters(
+            candidates=candidates, store=store, run_id=run_id, golden=golden, min_size=thin_cluster, seed=seed
+        )
+    )
     preferences = step(mine_preferences(candidates=candidates, store=store, run_id=run_id))
     contract = step(validate_candidates(candidates=candidates, store=store, run_id=run_id))
     trigger = step(
@@ -80,6 +116,8 @@ def retrain_model(
         candidate = train_candidate(
             candidates=candidates,
             pairs=preferences.outputs["pairs"],
+            rated=preferences.outputs["rated"],
+            synthetic=expanded.outputs["synthetic"],
             production_model=production.output,
             replay_data=replay_data,
             golden=golden,

@@ -4,7 +4,7 @@ from kfp import dsl, kubernetes
 
 # Kubernetes secret with the key `pseudonym-key`; on one machine the same variable is read from the environment.
 PSEUDONYM_SECRET = "flywheel-pseudonym-key"
-# Optional Kubernetes secret with the keys `judge-key` and `attacker-key`.
+# Optional Kubernetes secret with the keys `judge-key`, `attacker-key` and `label-studio-token`.
 ENDPOINT_SECRET = "flywheel-endpoint-keys"
 # PersistentVolumeClaim of manifests/base, and where the training step and the pods of its TrainJob mount it.
 WORKSPACE_CLAIM = "flywheel-workspace"
@@ -32,11 +32,15 @@ def with_workspace(task: dsl.PipelineTask) -> dsl.PipelineTask:
 
 
 def with_endpoint_keys(task: dsl.PipelineTask) -> dsl.PipelineTask:
-    """Give a task that asks language models the keys of their endpoints, where the namespace has them.
+    """Give a task that asks language models or Label Studio their keys, where the namespace has them.
 
     Name the variable in `judge_key_variable` or `attacker_key_variable`; the key itself is never a parameter.
     """
-    keys = {"judge-key": "FLYWHEEL_JUDGE_KEY", "attacker-key": "FLYWHEEL_ATTACKER_KEY"}
+    keys = {
+        "judge-key": "FLYWHEEL_JUDGE_KEY",
+        "attacker-key": "FLYWHEEL_ATTACKER_KEY",
+        "label-studio-token": "FLYWHEEL_LABEL_STUDIO_TOKEN",
+    }
     return kubernetes.use_secret_as_env(task, secret_name=ENDPOINT_SECRET, secret_key_to_env=keys, optional=True)
 
 

@@ -6,6 +6,7 @@ A part of `retrain-model`; it has artifact inputs, so it runs nested only.
 from kfp import dsl
 
 from flywheel.components.dataset.component import assemble_dataset
+from flywheel.components.dataset.preference_formats.component import export_preferences
 from flywheel.components.evaluation.attack.component import attack_models
 from flywheel.components.evaluation.component import decide_verdict, evaluate_models, judge_answers
 from flywheel.components.monitoring.component import record_hold
@@ -19,6 +20,8 @@ from flywheel.pipelines.task_settings import step, with_endpoint_keys, with_work
 def train_candidate(
     candidates: dsl.Input[dsl.Dataset],
     pairs: dsl.Input[dsl.Dataset],
+    rated: dsl.Input[dsl.Dataset],
+    synthetic: dsl.Input[dsl.Dataset],
     production_model: str,
     replay_data: str,
     golden: str,
@@ -56,6 +59,7 @@ def train_candidate(
         assemble_dataset(
             candidates=candidates,
             pairs=pairs,
+            synthetic=synthetic,
             replay_data=replay_data,
             golden=golden,
             store=store,
@@ -63,6 +67,15 @@ def train_candidate(
             replay_share=replay_share,
             test_share=test_share,
             seed=seed,
+        )
+    )
+    step(
+        export_preferences(
+            preferences=dataset.outputs["preferences"],
+            rated=rated,
+            evaluation=dataset.outputs["evaluation"],
+            store=store,
+            run_id=run_id,
         )
     )
     contract = step(

@@ -1,6 +1,7 @@
 """Scrub the texts of a batch on an engine: records are cut into units, none of them in two, and each unit is scrubbed.
 
-A record's placeholders are numbered within the record, or by a hash under its conversation's key, so how records are cut into units changes nothing.
+A record's placeholders are numbered within the record, or by a hash under its conversation's key, so how records are
+cut into units changes nothing.
 """
 
 from collections import Counter

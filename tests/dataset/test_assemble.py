@@ -165,7 +165,14 @@ def test_preferences_without_a_pair_are_an_empty_dataset_with_columns(world, fac
     pq.write_table(pa.table({name: pa.array([], pa.string()) for name in names}), empty)
     done = assemble_dataset(world.write_candidates(facts(10)), str(empty), "", "", world.outputs(), "run-1")
     pairs = datasets.load_from_disk(world.outputs().preferences)
-    assert len(pairs) == 0 and pairs.column_names == [*names, "pair_id", "evidence", "evidence_ids", "support", "weight"]
+    assert len(pairs) == 0 and pairs.column_names == [
+        *names,
+        "pair_id",
+        "evidence",
+        "evidence_ids",
+        "support",
+        "weight",
+    ]
     assert done.manifest.splits["preferences"].rows == 0
 
 

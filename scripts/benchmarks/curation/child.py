@@ -57,9 +57,7 @@ def main(script: str, data: str, out: str, versions: str) -> None:
         except importlib.metadata.PackageNotFoundError:
             found[name] = "?"
     Path(out, "measured.json").write_text(
-        json.dumps(
-            {"cpu": spent, "wall": passed, "peak": peak_mebibytes(), "result": result, "versions": found}
-        ),
+        json.dumps({"cpu": spent, "wall": passed, "peak": peak_mebibytes(), "result": result, "versions": found}),
         encoding="utf-8",
     )
 
