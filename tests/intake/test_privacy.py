@@ -180,6 +180,8 @@ PERSONAL = {
 }  # fmt: skip
 REMAINS = {"ID", "SSN", "SECRET", "BIRTHDATE", "NAME"}  # the words around stay; the placeholder must be there
 HARMLESS = [
+    "I bought it im Laden, and it broke",
+    "für das Gerät Borel 7 bei Ihnen im Laden",
     "In 2019 we sold 1 234 567 items for $1,234.56.",
     "order 1234567890 and invoice no. 5551234567 of 2019-2020",
     "It happened on 12.05.2024 at 10:20:30, that is 2024-05-12T10:20:30Z.",

@@ -296,7 +296,9 @@ def _sort_key(labelled: tuple[Edit, bool]) -> tuple[str, bool]:
 
 def _fit(described: Description, truth: np.ndarray) -> _Fit:
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
     center, scale = described.scale()
     model = LogisticRegression(C=_INVERSE_REGULARISATION, max_iter=500, class_weight="balanced")
-    return _Fit(model.fit(described.matrix(center, scale), truth), center, scale)
+    with threadpool_limits(1):  # sums of several threads come in any order; at this size they only spin
+        return _Fit(model.fit(described.matrix(center, scale), truth), center, scale)

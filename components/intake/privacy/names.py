@@ -1,5 +1,6 @@
 """Person names where somebody introduces, greets or signs; a name in the middle of a sentence needs a model (NER)."""
 
+import re
 from collections.abc import Iterator
 
 from flywheel.components.intake.privacy.no_names import ALSO_NAMES, NEVER_SECOND, NO_NAMES
@@ -55,6 +56,10 @@ _SPEAKERS = (
     r"|sono|sou [oa]?|yo soy|jeg er|olen|jsem|sunt|я|name's)"
 )
 _SPEAKER = Pattern(r"(?i:" + _SPEAKERS + r")\s+" + _NAME, ignore_case=False)
+# After a word that greets or joins nothing, "im" is German ("bei Ihnen im Laden") and not "I'm".
+_IM = re.compile(r"(\w+)\s+im\s+$", re.IGNORECASE)
+_OPENERS_TEXT = "hi hey hello and so but yes no ok okay well sorry thanks oh because since"
+_OPENERS = frozenset(_OPENERS_TEXT.split())
 _GERMAN_SPEAKERS = r"\bich bin(?:'s)?,?(?: (?:der|die))?"
 _GERMAN_SPEAKER = Pattern(r"(?i:" + _GERMAN_SPEAKERS + r")\s+" + _TWO, ignore_case=False)
 _THIS = (
@@ -199,12 +204,23 @@ def _recognizer(compiled: Pattern, *, certain: bool = False) -> Recognizer:
     return recognize
 
 
+def _speaker(text: str) -> Iterator[Span]:
+    for match in _SPEAKER.finditer(text):
+        start, end = match.span(1)
+        before = _IM.search(text[max(0, match.start() - 20) : start])
+        if before and before[1].lower() not in _OPENERS:
+            continue
+        span = _name_span(text, start, end, False)
+        if span is not None:
+            yield span
+
+
 RECOGNIZERS: tuple[Recognizer, ...] = (
     _recognizer(_INTRODUCED, certain=True),
     _recognizer(_LABELLED, certain=True),
     _recognizer(_CJK),
     _recognizer(_TITLED),
-    _recognizer(_SPEAKER),
+    _speaker,
     _recognizer(_GERMAN_SPEAKER),
     _recognizer(_THIS_IS),
     _recognizer(_HERE),
