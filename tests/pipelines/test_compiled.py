@@ -103,14 +103,16 @@ def test_order_of_the_flywheel():
     assert spec["root"]["dag"]["tasks"]["write-report"]["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
 
 
-def test_the_pseudonym_key_is_a_secret_and_only_intake_has_it():
+def test_the_pseudonym_key_is_a_secret_of_the_steps_that_name_people():
     spec, platform = documents(COMPILED / "flywheel.yaml")
     executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     mounted = {
         name: [one["secretName"] for one in settings.get("secretAsEnv", [])] for name, settings in executors.items()
     }
-    assert [name for name, secrets in mounted.items() if PSEUDONYM_SECRET in secrets] == ["exec-intake-feedback"]
+    naming = {name for name, secrets in mounted.items() if PSEUDONYM_SECRET in secrets}
+    assert naming == {"exec-intake-feedback", "exec-import-reviews"}
     asking = {name for name, secrets in mounted.items() if ENDPOINT_SECRET in secrets}
-    assert asking == {"exec-judge-answers", "exec-attack-models"}
+    asks_people = {"exec-import-reviews", "exec-export-for-review"}
+    assert asking == {"exec-judge-answers", "exec-attack-models"} | asks_people
     assert all(one["optional"] for name in asking for one in executors[name]["secretAsEnv"])
     assert spec["pipelineInfo"]["name"] == "flywheel"

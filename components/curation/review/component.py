@@ -14,7 +14,7 @@ def import_reviews(
     reviewer: str = "",
     url: str = "",
     project: str = "Flywheel reviews",
-    token_variable: str = "FLYWHEEL_LABEL_STUDIO_TOKEN",
+    key_variable: str = "FLYWHEEL_LABEL_STUDIO_TOKEN",
 ) -> int:
     """Take in human reviews from a CSV queue or Label Studio, and fix the reviews that the run goes by.
 
@@ -26,7 +26,7 @@ def import_reviews(
         reviewer: Who answered the rows of the CSV queue that name nobody; only a pseudonym is kept.
         url: Address of Label Studio; "" for none.
         project: Title of the project in Label Studio.
-        token_variable: Name of the environment variable with Label Studio's access token.
+        key_variable: Name of the environment variable with Label Studio's access token.
 
     Returns:
         New reviews.
@@ -40,7 +40,7 @@ def import_reviews(
     from flywheel.components.store import lineage
 
     record = import_reviews(
-        store, run_id, queue=queue, reviewer=reviewer, url=url, project=project, token_variable=token_variable
+        store, run_id, queue=queue, reviewer=reviewer, url=url, project=project, token_variable=key_variable
     )
     lineage.record_step(store, record)
     for name, value in record.metrics.items():
@@ -58,7 +58,7 @@ def export_for_review(
     run_id: str,
     url: str = "",
     project: str = "Flywheel reviews",
-    token_variable: str = "FLYWHEEL_LABEL_STUDIO_TOKEN",
+    key_variable: str = "FLYWHEEL_LABEL_STUDIO_TOKEN",
     limit: int = 0,
 ) -> int:
     """Ask people about a random audit sample and about what the router sent to review.
@@ -71,7 +71,7 @@ def export_for_review(
         run_id: Run that this step belongs to.
         url: Address of Label Studio; "" for the CSV queue alone.
         project: Title of the project in Label Studio; made when there is none.
-        token_variable: Name of the environment variable with Label Studio's access token.
+        key_variable: Name of the environment variable with Label Studio's access token.
         limit: Most requests; 0 for no limit.
 
     Returns:
@@ -86,7 +86,7 @@ def export_for_review(
     from flywheel.components.store import lineage
 
     snapshot = CandidateSnapshot.read(candidates.path)
-    place = {"url": url, "project": project, "token_variable": token_variable}
+    place = {"url": url, "project": project, "token_variable": key_variable}
     record = export(snapshot, queue.path, run_id, **place, limit=int(limit))
     lineage.record_step(store, record)
     for name, value in record.metrics.items():
