@@ -271,3 +271,25 @@ def test_the_component_records_what_it_measured_also_when_it_stops(tmp_path, mon
     records = {one.run_id: one.outcome for run_id in ("r1", "r2") for one in lineage.steps(store, run_id)}
     assert records == {"r1": "passed", "r2": "leaks"}
     assert Path(page.path).read_text().startswith("# Privacy audit")
+
+
+def test_canaries_go_where_intake_keeps_rows_whole(tmp_path):
+    row = {
+        "interaction": "i1",
+        "timestamp": "2026-11-20T09:30:00Z",
+        "prompt": "What is it?",
+        "response": "It is a test.",
+    }
+    bad = [{"a": 1}, row | {"interaction": "i2", "timestamp": "2999-01-01T00:00:00Z"}, row | {"timestamp": "yesterday"}]
+    logs = tmp_path / "logs.jsonl"
+    logs.write_text("\n".join(json.dumps(one) for one in [row, *bad]))
+    found = audits.audit(str(logs), canaries=120)
+    assert sum(one.lost for one in found.types.values()) < 0.1 * 120 * len(found.types)
+    assert not gate.failing(found), gate.failing(found)
+
+
+def test_logs_without_a_row_give_an_audit_of_nothing(tmp_path):
+    (tmp_path / "empty.jsonl").write_bytes(b"")
+    found = audits.audit_if_any(str(tmp_path / "empty.jsonl"), seed=7, canaries=10, rows=10)
+    assert found.rows == 0 and report.document(found)["outcome"] == "nothing to audit"
+    assert "Nothing to audit" in report.markdown(found)

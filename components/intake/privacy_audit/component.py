@@ -38,7 +38,7 @@ def audit_privacy(
         seed: The same seed gives the same audit.
 
     Returns:
-        "passed", or the step has failed.
+        "passed", "nothing to audit" when no row can take a canary, or the step has failed.
 
     Raises:
         PersonalDataLeaks: A type's bound is under its threshold; the message says which and what to do.
@@ -49,7 +49,7 @@ def audit_privacy(
 
     from flywheel.components.intake.privacy_audit import gate
     from flywheel.components.intake.privacy_audit import report as pages
-    from flywheel.components.intake.privacy_audit.audit import audit as core
+    from flywheel.components.intake.privacy_audit.audit import audit_if_any as core
     from flywheel.components.store import lineage
 
     thresholds = gate.parse_least(least)

@@ -52,7 +52,7 @@ def sample(logs: str, log_format: str, rows: int, seed: int) -> list[dict[str, A
         JSON objects; of tables their rows.
 
     Raises:
-        IntakeError: There is no row that could hold a canary.
+        NothingToAudit: There is no row that could hold a canary.
     """
     looked_at: list[dict[str, Any]] = []
     for source in sources.resolve(logs):
@@ -64,7 +64,7 @@ def sample(logs: str, log_format: str, rows: int, seed: int) -> list[dict[str, A
             break
     usable = [value for value in looked_at if len(json.dumps(value, default=str)) <= _LONGEST]
     if not usable:
-        raise IntakeError(f"no row of {logs} can be read as an object, so the privacy audit has nothing to work on")
+        raise NothingToAudit(f"no row of {logs} can be read as an object, so the privacy audit has nothing to work on")
     chosen = Random(f"host rows {seed}").sample(range(len(usable)), min(rows, len(usable)))
     return [json.loads(json.dumps(usable[index], default=str)) for index in sorted(chosen)]
 
@@ -87,6 +87,10 @@ def _documents(source: sources.Source, log_format: str) -> Iterator[dict[str, An
                 continue  # intake quarantines it; here it is no host
             if isinstance(value, dict):
                 yield value
+
+
+class NothingToAudit(IntakeError):
+    """The logs hold no row that could take a canary."""
 
 
 class Host:

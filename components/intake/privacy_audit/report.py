@@ -16,7 +16,7 @@ def document(audit: Audit, least: Mapping[str, float] = DEFAULT_LEAST) -> dict[s
         "schema": "flywheel.privacy-audit/v1",
         "seed": audit.seed,
         "rows": audit.rows,
-        "outcome": "leaks" if stopped else "passed",
+        "outcome": "leaks" if stopped else "passed" if audit.rows else "nothing to audit",
         "types": {kind: _numbers(one) | {"needed": least.get(kind)} for kind, one in audit.types.items()},
         "places": {place: _numbers(one) for place, one in sorted(audit.places.items())},
         "over_scrubbing": {kind: _numbers(one) for kind, one in audit.controls.items()},
@@ -36,6 +36,12 @@ def _numbers(one: TypeCount) -> dict[str, Any]:
     }
 
 
+def _verdict(audit: Audit, stopped: Mapping[str, str]) -> str:
+    if not audit.rows:
+        return "Nothing to audit: no row could take made-up data."
+    return "Stopped: " + "; ".join(stopped) if stopped else "Every gated type passes."
+
+
 def markdown(audit: Audit, least: Mapping[str, float] = DEFAULT_LEAST) -> str:
     """Write the audit for people."""
     stopped = failing(audit, least)
@@ -45,7 +51,7 @@ def markdown(audit: Audit, least: Mapping[str, float] = DEFAULT_LEAST) -> str:
         f"Made-up personal data was put into {audit.rows} of the given rows and went through the real intake into a "
         f"throw-away store (seed {audit.seed}). `at least` is a one-sided 95 % bound.",
         "",
-        "**" + ("Stopped: " + "; ".join(stopped) if stopped else "Every gated type passes.") + "**",
+        "**" + _verdict(audit, stopped) + "**",
         "",
         "| type | canaries | replaced | recall | at least | needed | stops wrongly at recall .99 | left readable in |",
         "|---|---|---|---|---|---|---|---|",
