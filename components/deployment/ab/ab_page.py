@@ -5,6 +5,7 @@ from html import escape
 from pathlib import Path
 
 from flywheel.components.contracts.ab import AbMetric, AbVerdict
+from flywheel.components.deployment.page_file import page, write_page
 
 _WIDTH, _HEIGHT, _PAD = 320, 34, 10
 _STYLE = """
@@ -70,19 +71,12 @@ def render(verdict: AbVerdict) -> str:
             "name a winner). Thick: limits with alpha of their own (no worse, equivalent). Grey zone: inside the "
             "margin. Further right is worse for B.</p>"
         )
-    return (
-        '<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">'
-        f"<title>A/B verdict</title><style>{_STYLE}</style>" + "".join(parts) + "</html>\n"
-    )
+    return page("A/B verdict", _STYLE, parts)
 
 
 def write(verdict: AbVerdict, path: str | Path) -> None:
     """Write the page so that a reader sees the old one or the whole new one."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.part")
-    temporary.write_text(render(verdict), encoding="utf-8")
-    temporary.replace(target)
+    write_page(render(verdict), path)
 
 
 def _users(verdict: AbVerdict) -> str:

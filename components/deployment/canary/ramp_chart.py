@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 
 from flywheel.components.contracts.rollout import CanaryMetric, Look, RolloutState
+from flywheel.components.deployment.page_file import page, write_page
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 860, 190, 72, 16, 14, 30
 _STYLE = """
@@ -61,19 +62,12 @@ def render(state: RolloutState) -> str:
         parts.append(_table(looks[-1]))
     else:
         parts.append("<p>No look was taken.</p>")
-    return (
-        '<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">'
-        f"<title>Canary ramp</title><style>{_STYLE}</style>" + "".join(parts) + "</html>\n"
-    )
+    return page("Canary ramp", _STYLE, parts)
 
 
 def write(state: RolloutState, path: str | Path) -> None:
     """Write the page so that a reader sees the old one or the whole new one."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.part")
-    temporary.write_text(render(state), encoding="utf-8")
-    temporary.replace(target)
+    write_page(render(state), path)
 
 
 def _requests(look: Look) -> int:
