@@ -177,12 +177,14 @@ def _choose(name: str) -> None:
     try:
         if name == "ray":
             daft.set_runner_ray(noop_if_initialized=True)
-        elif daft.runners.get_or_infer_runner_type() != "native":
+        else:
             daft.set_runner_native()
     except daft.exceptions.DaftCoreException as error:
-        raise EngineError(
-            f"this process has used Daft's other engine already, so it cannot use {name}: {error}"
-        ) from error
+        # Set before, then; as native is fine. Daft is asked no sooner: it would import Ray to guess.
+        if name == "ray" or daft.runners.get_or_infer_runner_type() != "native":
+            raise EngineError(
+                f"this process has used Daft's other engine already, so it cannot use {name}: {error}"
+            ) from error
 
 
 def _packed(table: pa.Table) -> bytes:
