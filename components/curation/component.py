@@ -116,6 +116,7 @@ def route_candidates(
     confidence: float = 0.9,
     max_share_per_subject: float = 0.02,
     trusted: str = "",
+    coalition_share: float = 0.02,
 ) -> int:
     """Accept, review or discard every candidate, with a reason and a stated error rate.
 
@@ -129,6 +130,8 @@ def route_candidates(
         confidence: Confidence of that guarantee, in (0, 1).
         max_share_per_subject: Greatest share of the accepted that one subject alone may stand behind, in (0, 1].
         trusted: Path of evaluation items that people vouch for; corrections against them go to review. "" for none.
+        coalition_share: Share of the users that may have agreed to lie, in [0, 0.5): what so many could have claimed
+            alone waits for a person's word. 0 in a log whose users are all to be believed.
 
     Returns:
         Candidates accepted.
@@ -141,7 +144,7 @@ def route_candidates(
     from flywheel.components.store import lineage
 
     limits = float(target_precision), float(confidence), float(max_share_per_subject)
-    record = route(classified.path, routed.path, run_id, *limits, trusted)
+    record = route(classified.path, routed.path, run_id, *limits, trusted, float(coalition_share))
     lineage.record_step(store, record)
     for name, value in record.metrics.items():
         metrics.log_metric(name, value)

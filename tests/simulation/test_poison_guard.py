@@ -1,33 +1,41 @@
 """What the poison guard lets through and what it costs, over many shapes of attack (the issue's goal: at most 0.1 %)."""
 
+from dataclasses import replace
 from functools import cache
+from random import Random
 
+import numpy as np
 import pytest
 
 from flywheel.components.curation.guards import poison_guard, trusted_items
+from flywheel.components.curation.guards.approval import fit
+from flywheel.components.curation.guards.coalition import FALSE_SUPPORT, Audience
 from flywheel.components.statistics.binomial_bounds import upper_bound
 from flywheel.scripts.benchmarks.curation import poison_worlds
-from flywheel.scripts.benchmarks.curation.poison_worlds import SHAPES, Size
+from flywheel.scripts.benchmarks.curation.poison_worlds import SHAPES, Event, Size
 
 pytestmark = pytest.mark.simulation
 
 RATED = Size()
 QUIET = Size(content=0.02, unaware=0.004, corrects=0.2)  # hardly anybody rates answers, fewer correct them
 GOAL = 0.001
-# Without ratings of others and trusted items nothing tells these from customers who know better.
-BEYOND = {("established_drip", "quiet"): 0.03, ("trios", "quiet"): 0.01}
+IN_REVIEW = {"rated": 0.1, "quiet": 0.6}  # of the right rows, on average over logs
+CLAIMS_ASKED = {"rated": 4, "quiet": 24}  # for one person's word each, in a log of 600 users
 SEEDS = 3
 
 
 @cache
-def outcome(shape: str, size: Size) -> dict[str, int]:
+def outcome(shape: str, size: Size, worlds: int = SEEDS) -> dict[str, int]:
     """Rows over some worlds: accepted, accepted bad ones, true ones, and where these went."""
     counts = dict.fromkeys(("accepted", "bad", "bad_accepted", "true", "true_discarded", "true_in_review", "news",
-                            "news_held", "false_accepted", "worlds_with_groups"), 0)  # fmt: skip
-    for seed in range(SEEDS):
+                            "news_held", "false_accepted", "asked"), 0)  # fmt: skip
+    for seed in range(worlds):
         world = poison_worlds.attacked(seed, shape, size) if shape else poison_worlds.honest_world(seed, size)
         rows = poison_worlds.rows(world)
-        findings = poison_guard.inspect(rows, poison_worlds.median_activity(world))
+        inspection = poison_guard.examine(
+            rows, poison_worlds.median_activity(world), audience=poison_worlds.audience(world)
+        )
+        findings = inspection.findings
         left = [index for index in range(len(rows)) if index not in findings]
         capped = {left[index] for index in poison_guard.over_cap([rows[index] for index in left], 0.02)}
         accepted = [rows[index] for index in left if index not in capped]
@@ -41,7 +49,7 @@ def outcome(shape: str, size: Size) -> dict[str, int]:
         counts["true_in_review"] += sum(finding.route == "review" for finding in held.values())
         counts["news"] += sum(row["news"] and not row["false"] for row in rows)
         counts["news_held"] += sum(rows[index]["news"] for index in held)
-        counts["worlds_with_groups"] += any(found.reason in ("coordinated", "pushed") for found in findings.values())
+        counts["asked"] += len(inspection.unconfirmed)
     return counts
 
 
@@ -50,7 +58,7 @@ def outcome(shape: str, size: Size) -> dict[str, int]:
 def test_coordinated_corrections_hardly_reach_the_training_rows(shape, kind):
     counts = outcome(shape, RATED if kind == "rated" else QUIET)
     assert counts["bad"] >= 2 * SEEDS
-    assert counts["bad_accepted"] <= BEYOND.get((shape, kind), GOAL) * counts["accepted"]
+    assert counts["bad_accepted"] <= GOAL * counts["accepted"]
 
 
 @pytest.mark.parametrize("shape", ["established_drip", "trios", "niche"])
@@ -71,10 +79,83 @@ def test_trusted_items_stop_what_votes_cannot(shape):
 
 @pytest.mark.parametrize("kind", ["rated", "quiet"])
 def test_honest_corrections_are_hardly_held_back(kind):
-    counts = outcome("", RATED if kind == "rated" else QUIET)
+    worlds = 16  # they differ: in one of them a third of the right rows waits, in most of the rated ones none
+    counts = outcome("", RATED if kind == "rated" else QUIET, worlds)
     assert counts["true_discarded"] <= 0.005 * counts["true"]
-    assert counts["true_in_review"] <= 0.08 * counts["true"]
+    assert counts["true_in_review"] <= IN_REVIEW[kind] * counts["true"]
+    assert counts["asked"] <= CLAIMS_ASKED[kind] * worlds
     assert counts["false_accepted"] <= 0.01 * counts["accepted"]
+
+
+def test_a_persons_word_on_one_row_of_each_waiting_claim_lets_the_right_rows_in():
+    """In a quiet log: with as many decisions as claims wait, hardly more right rows are held than in a rated one."""
+    world = poison_worlds.attacked(4, "established_drip", QUIET)
+    rows, median = poison_worlds.rows(world), poison_worlds.median_activity(world)
+    waiting = poison_guard.examine(rows, median, audience=poison_worlds.audience(world)).unconfirmed
+    right = {key for key, indices in waiting.items() if not rows[indices[0]]["false"]}
+    assert 0 < len(waiting) <= 1.5 * CLAIMS_ASKED["quiet"]
+    assert waiting.keys() - right  # the attack is among what people see
+    left = poison_guard.examine(rows, median, audience=poison_worlds.audience(world), confirmed=right).findings
+    true = [index for index, row in enumerate(rows) if not row["false"]]
+    assert sum(index in left for index in true) <= 0.09 * len(true)
+    assert all(index in left for index, row in enumerate(rows) if row["bad"] and row["false"])
+
+
+@pytest.mark.parametrize("members", [12, 6, 3, 1])
+@pytest.mark.parametrize("kind", ["rated", "quiet"])
+def test_no_coalition_passes_whatever_it_does_to_look_like_users(kind, members):
+    """Groups of any size up to 2 % of the users push a wrong value of any fact; their mates read it and keep silent."""
+    size = RATED if kind == "rated" else QUIET
+    accepted = made = 0
+    for seed in range(20, 22):
+        world = poison_worlds.honest_world(seed, size)
+        dice = Random(f"{seed}:{members}:{kind}")
+        accounts = [f"s{number:03d}" for number in range(12)]
+        for account in accounts:
+            for event in dice.sample(world.events, 25):
+                world.events.append(replace(event, user=account, hours=dice.uniform(0, 24 * poison_worlds.DAYS)))
+        facts = dice.sample(sorted(world.truth.keys() - world.changed), 40)
+        for fact in facts:
+            dice.shuffle(accounts)
+            for number, account in enumerate(accounts):
+                value = world.truth[fact] + 11 if number < members else None
+                hours = dice.uniform(24 * 6, 24 * poison_worlds.DAYS)
+                world.events.append(Event(account, hours, fact, value, wording=dice.randrange(3), bad=True))
+        rows = poison_worlds.rows(world)
+        audience = poison_worlds.audience(world)
+        found = poison_guard.inspect(rows, poison_worlds.median_activity(world), audience=audience)
+        claims = {(row["question_id"], *row["claim"]) for row in rows if row["bad"] and row["false"]}
+        let_in = {
+            (row["question_id"], *row["claim"])
+            for index, row in enumerate(rows)
+            if row["bad"] and row["false"] and index not in found
+        }
+        made += len(claims)
+        accepted += len(let_in)
+    assert made >= 70
+    # `FALSE_SUPPORT` of the claims, and with a probability below 1 % more than four of eighty
+    assert accepted <= 4
+
+
+def test_silence_speaks_for_a_wrong_claim_no_more_often_than_stated():
+    """Users like unlike often, and some right answers are liked more than others."""
+    rng = np.random.default_rng(11)
+    confirmed = tried = 0
+    for _ in range(20):
+        share, spread = rng.uniform(0.05, 0.6), rng.uniform(8, 60)
+        liked = rng.beta(share * spread, (1 - share) * spread, 300)
+        answers = np.repeat(np.arange(300), 20)
+        law = fit(answers, rng.integers(0, 150, answers.size), rng.random(answers.size) < liked[answers])
+        audience = Audience(600, 500, law)
+        of_target = rng.beta(share * spread, (1 - share) * spread, 500)
+        silent, behind = rng.integers(0, 120, 500), rng.integers(1, 13, 500)
+        honest = np.maximum(0, silent - (12 - behind))  # the rest of the coalition reads it and does not like it
+        likes = rng.binomial(honest, of_target)
+        confirmed += sum(
+            audience.confirms(int(x), int(x), int(m), int(e)) for x, m, e in zip(behind, silent, likes, strict=True)
+        )
+        tried += 500
+    assert 0 < confirmed <= FALSE_SUPPORT * tried
 
 
 def test_a_change_that_very_many_correct_at_once_is_no_attack():
@@ -88,7 +169,9 @@ def test_honest_worlds_raise_no_more_alarms_of_groups_than_stated():
     size, worlds, alarms = Size(users=250, facts=60, asks=3000), 60, 0
     for seed in range(worlds):
         world = poison_worlds.honest_world(1000 + seed, size)
-        found = poison_guard.inspect(poison_worlds.rows(world), poison_worlds.median_activity(world))
+        found = poison_guard.inspect(
+            poison_worlds.rows(world), poison_worlds.median_activity(world), audience=poison_worlds.audience(world)
+        )
         alarms += any(finding.reason in ("coordinated", "pushed") for finding in found.values())
     # more than 4 of 60 would have a probability below 1 % at the stated 2 %
     assert alarms <= 4, f"{alarms} of {worlds}; upper limit {upper_bound(alarms, worlds):.1%}"

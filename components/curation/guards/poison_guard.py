@@ -9,20 +9,23 @@ shown to be pushed by idle accounts or outvoted is discarded; all other doubt go
 * uncorroborated: the claim is an error with probability above `MAX_ERROR`, given how many of those who got the answer
   say the same (`corroboration`).
 * no_history: nobody behind the claim has done anything else.
+* unconfirmed: as few users say it as may have agreed to lie, and nobody else's silence speaks for it (`coalition`).
 * subject_cap: no single user stands behind more than a share of what is accepted.
 
-What it cannot know: a wrong claim that established users make day after day, as often as users make true claims, about
-something no trusted item covers and no other user contradicts, passes. The evaluation and the canary must catch it.
+What it cannot know: a wrong claim of more users than `coalition.SHARE` of all, who behave as others do, passes where
+no trusted item covers it and no other user contradicts it. The evaluation and the canary must catch it.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from flywheel.components.curation.guards import contradictions, coordination, corroboration, trusted_items
 from flywheel.components.curation.guards.claim_support import Key, Row, Support, by_question, claims_of, supports_of
+from flywheel.components.curation.guards.coalition import UNCONFIRMED, Audience
 from flywheel.components.curation.guards.trusted_items import Trusted
+from flywheel.components.curation.texts.claims import Claim, agree
 
 FALSE_ALARMS = coordination.FALSE_ALARMS
 MAX_ERROR = 0.1
@@ -45,6 +48,7 @@ class Inspection:
         findings: By row index; rows without a finding are absent.
         conflicts: Questions that people must decide, with both sides (`contradictions.sides`).
         law: How the users of this log make claims; None when it shows too little.
+        unconfirmed: Claims that wait for one person's word each, with the indices of their rows.
         trusted_agreeing: Rows that say what a trusted item says.
         trusted_contradicting: Rows that contradict one.
     """
@@ -52,26 +56,35 @@ class Inspection:
     findings: dict[int, Finding]
     conflicts: list[dict[str, Any]] = field(default_factory=list)
     law: corroboration.Corroboration | None = None
+    unconfirmed: dict[Key, list[int]] = field(default_factory=dict)
     trusted_agreeing: int = 0
     trusted_contradicting: int = 0
 
 
-def inspect(rows: Sequence[Row], median_activity: float, trusted: Trusted | None = None) -> dict[int, Finding]:
+def inspect(
+    rows: Sequence[Row], median_activity: float, trusted: Trusted | None = None, audience: Audience | None = None
+) -> dict[int, Finding]:
     """Find the rows that something speaks against; `examine` without what it saw besides.
 
     Args:
         rows: Rows that the spam filter let pass.
         median_activity: Median number of interactions of the users of the log.
         trusted: Answers that people vouch for, from `trusted_items.trusted_of`.
+        audience: Who uses what the log shows.
 
     Returns:
         Findings by row index; rows without a finding are absent.
     """
-    return examine(rows, median_activity, trusted).findings
+    return examine(rows, median_activity, trusted, audience=audience).findings
 
 
 def examine(
-    rows: Sequence[Row], median_activity: float, trusted: Trusted | None = None, ids: Sequence[str] | None = None
+    rows: Sequence[Row],
+    median_activity: float,
+    trusted: Trusted | None = None,
+    ids: Sequence[str] | None = None,
+    audience: Audience | None = None,
+    confirmed: Collection[Key] = (),
 ) -> Inspection:
     """Find the rows that something speaks against, and say what was seen.
 
@@ -80,6 +93,8 @@ def examine(
         median_activity: Median number of interactions of the users of the log.
         trusted: Answers that people vouch for, from `trusted_items.trusted_of`.
         ids: A name for each row in the conflicts, such as its candidate id; by default its interaction id.
+        audience: Who uses what the log shows; None: no coalition is feared, and no claim is `unconfirmed`.
+        confirmed: Questions and claims that people accepted; all rows that say the same are vouched for.
     """
     names = list(ids) if ids is not None else [row["interaction_id"] for row in rows]
     claims = claims_of(rows)
@@ -91,12 +106,17 @@ def examine(
     checked = trusted_items.check(rows, trusted or {})
     findings: dict[int, Finding] = {}
     vouched = {claims[index] for index in checked.agreeing if index in claims}
+    accepted: dict[str, list[Claim]] = defaultdict(list)
+    for question, claim in confirmed:
+        accepted[question].append(claim)
+    vouched |= {key for key in supports if any(claim and agree(claim, key[1]) for claim in accepted.get(key[0], ()))}
     settled = _coordinated(rows, supports, median_activity, law, findings, vouched)
     for index in checked.contradicting:
         findings.setdefault(index, Finding("review", "contradicts_trusted"))
     conflicts = _contradictions(rows, supports, median_activity, findings, settled | vouched, names)
     _doubts(rows, supports, idle, law, findings, checked.distrusted, vouched)
-    return Inspection(findings, conflicts, law, len(checked.agreeing), len(checked.contradicting))
+    waiting = _unconfirmed(supports, idle, findings, checked.distrusted, vouched, audience) if audience else {}
+    return Inspection(findings, conflicts, law, waiting, len(checked.agreeing), len(checked.contradicting))
 
 
 def over_cap(rows: Sequence[Row], max_share: float) -> set[int]:
@@ -204,3 +224,29 @@ def _doubts(
     for index, row in enumerate(rows):
         if distrusted and set(row["supporters"]) <= distrusted:
             findings.setdefault(index, Finding("review", "distrusted_subject"))
+
+
+def _unconfirmed(
+    supports: Mapping[Key, Support],
+    idle: Mapping[Key, set[str]],
+    findings: dict[int, Finding],
+    distrusted: set[str],
+    vouched: set[Key],
+    audience: Audience,
+) -> dict[Key, list[int]]:
+    """Note the claims that nothing else speaks against and that a coalition could have made alone."""
+    waiting: dict[Key, list[int]] = {}
+    for question, answers in by_question(supports).items():
+        correctors: set[str] = set().union(*(support.at for support in answers.values()))
+        for claim, support in answers.items():
+            if (question, claim) in vouched:
+                continue
+            believed = support.at.keys() - distrusted - idle[question, claim]
+            silent, endorsers = support.askers - len(correctors), support.endorsers - correctors
+            if audience.confirms(len(believed), len(support.at), silent, len(endorsers)):
+                continue
+            open_ = [index for index in support.rows if index not in findings]
+            if open_:
+                waiting[question, claim] = open_
+            findings.update(dict.fromkeys(open_, Finding("review", UNCONFIRMED)))
+    return waiting

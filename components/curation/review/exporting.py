@@ -29,9 +29,10 @@ def requests_for(snapshot: CandidateSnapshot, limit: int = 0) -> list[Request]:
     rows = delta_table.read(snapshot.candidates, where=pc.field("run_id") == snapshot.run_id).to_pylist()
     said = reviewed.read(reviewed.version_for(snapshot.candidates.store, snapshot.run_id))
     sides = _sides(snapshot)
+    asked = _asked(snapshot)
     return [
         replace(request, sides=sides.get(request.candidate["candidate_id"], ""))
-        for request in requests_of(rows, said, limit)
+        for request in requests_of(rows, said, limit, asked)
     ]
 
 
@@ -98,6 +99,14 @@ def _sides(snapshot: CandidateSnapshot) -> dict[str, str]:
                 told = contradictions.in_words(conflict)
                 found |= {name: told for side in conflict["sides"] for name in side["rows"]}
     return found
+
+
+def _asked(snapshot: CandidateSnapshot) -> set[str] | None:
+    """The candidates that stand for the unconfirmed claims, from the router's record; None when it names none."""
+    for step in lineage.steps(snapshot.candidates.store, snapshot.run_id):
+        if step.step == "route_candidates" and "unconfirmed" in step.details:
+            return set(step.details["unconfirmed"]["asked"])
+    return None
 
 
 def newest_candidates(store: str, run_id: str = "") -> CandidateSnapshot:

@@ -1,12 +1,13 @@
 """What people are asked: the audit sample first, then what the router sent to review."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
+from flywheel.components.curation.guards.coalition import UNCONFIRMED
 from flywheel.components.curation.review import contents
 from flywheel.components.curation.review.decisions import ACCEPT, REJECT, REQUESTED
 from flywheel.components.curation.review.reviewed import AUDIT, Reviewed
@@ -36,13 +37,20 @@ class Request:
         return f"{self.reason}: {self.sides}" if self.sides else self.reason
 
 
-def requests_of(candidates: Sequence[Mapping[str, Any]], reviewed: Reviewed, limit: int = 0) -> list[Request]:
+def requests_of(
+    candidates: Sequence[Mapping[str, Any]],
+    reviewed: Reviewed,
+    limit: int = 0,
+    asked: Collection[str] | None = None,
+) -> list[Request]:
     """Choose what to ask; the router accepts audited candidates meanwhile, and the answer holds from the next run on.
 
     Args:
         candidates: The run's candidates.
         reviewed: What people said already; contents with a decision are not asked for again, ties are.
         limit: Most requests, 0 for no limit.
+        asked: Of the claims that are `unconfirmed` the candidate that stands for each (`router.Routed.asked`); the
+            others say the same, and are not asked for. None: all are.
 
     Returns:
         The audit sample first, each part in random order by content, so that whoever stops early leaves a random part.
@@ -52,7 +60,13 @@ def requests_of(candidates: Sequence[Mapping[str, Any]], reviewed: Reviewed, lim
     rows, ids = [row for row, _ in open_], [content for _, content in open_]
     drawn = audit.sample(rows, ids)
     taken = set(drawn)
-    rest = [index for index, row in enumerate(rows) if row["route"] == "review" and index not in taken]
+    rest = [
+        index
+        for index, row in enumerate(rows)
+        if row["route"] == "review"
+        and index not in taken
+        and (asked is None or row["reason"] != UNCONFIRMED or row["candidate_id"] in asked)
+    ]
     rest.sort(key=lambda index: audit.chance(ids[index]))
     chosen = [Request(rows[index], ids[index], AUDIT) for index in drawn]
     chosen += [Request(rows[index], ids[index], rows[index]["reason"]) for index in rest]

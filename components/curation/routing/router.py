@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from flywheel.components.curation.guards import language, poison_guard, spam_filter
+from flywheel.components.curation.guards.coalition import FALSE_SUPPORT, Audience
 from flywheel.components.curation.guards.trusted_items import Trusted
 from flywheel.components.curation.review import contents, human_word
+from flywheel.components.curation.review.decisions import ACCEPT
 from flywheel.components.curation.routing import audit
 from flywheel.components.curation.routing.thresholds import FALSE_ALARMS, Calibration, CategoryThreshold, thresholds
 from flywheel.components.store.tables import row_id
@@ -35,6 +37,8 @@ class Routed:
         audit: Ids of accepted candidates in the random audit: people should look at them all the same.
         error_rate: What the routing promises, in words and numbers.
         inspection: What the poison guard saw, conflicts with both sides among it.
+        asked: Of every claim that is `unconfirmed` the id of one candidate, drawn at random: a person's word on it
+            settles the others, which say the same.
     """
 
     rows: list[dict[str, Any]]
@@ -42,6 +46,7 @@ class Routed:
     audit: list[str]
     error_rate: str
     inspection: poison_guard.Inspection
+    asked: list[str]
 
     def routes(self) -> dict[str, int]:
         """Rows by route."""
@@ -63,6 +68,7 @@ def route(
     confidence: float = 0.9,
     max_share: float = 0.02,
     trusted: Trusted | None = None,
+    audience: Audience | None = None,
 ) -> Routed:
     """Decide on every row.
 
@@ -76,6 +82,7 @@ def route(
         confidence: Confidence of that promise over all categories together, in (0, 1).
         max_share: Greatest share of accepted rows that one subject alone may stand behind.
         trusted: Answers that people vouch for (`trusted_items.trusted_of`); corrections against them go to review.
+        audience: Who uses what the log shows; None: no coalition of users is feared.
 
     Raises:
         ValueError: A parameter is out of range.
@@ -100,7 +107,9 @@ def route(
         if verdict:
             settle(row, verdict.route, verdict.reason)
     clean = [row for row in undecided if row["route"] == "accept"]
-    inspection = poison_guard.examine(clean, median_activity, trusted, [row["candidate_id"] for row in clean])
+    names = [row["candidate_id"] for row in clean]
+    confirmed = {(row["question_id"], tuple(row["claim"])) for row in made if row.get("decided") == ACCEPT}
+    inspection = poison_guard.examine(clean, median_activity, trusted, names, audience, confirmed)
     for index, finding in inspection.findings.items():
         settle(clean[index], finding.route, finding.reason)
     for index, reason in human_word.against(made).items():
@@ -115,7 +124,15 @@ def route(
         settle(accepted[index], "review", "subject_cap")
     drawn = [undecided[index] for index in audit.sample(undecided, [contents.of_row(row) for row in undecided])]
     audited = sorted(row["candidate_id"] for row in drawn if row["route"] == "accept")
-    return Routed(made, chosen, audited, _promise(chosen, target, confidence), inspection)
+    promise = _promise(chosen, target, confidence, audience)
+    asked = [_drawn([clean[index] for index in indices]) for indices in inspection.unconfirmed.values()]
+    return Routed(made, chosen, audited, promise, inspection, sorted(asked))
+
+
+def _drawn(rows: Sequence[Mapping[str, Any]]) -> str:
+    """One of the candidates that make a claim, by chance and always the same."""
+    first = min(rows, key=lambda row: (audit.chance(contents.of_row(row)), row["interaction_id"]))
+    return str(first["candidate_id"])
 
 
 def _unsure(row: Mapping[str, Any], known: CategoryThreshold) -> str:
@@ -127,7 +144,9 @@ def _unsure(row: Mapping[str, Any], known: CategoryThreshold) -> str:
     return "low_confidence" if row["confidence"] < known.threshold else ""
 
 
-def _promise(chosen: Mapping[str, CategoryThreshold], target: float, confidence: float) -> str:
+def _promise(
+    chosen: Mapping[str, CategoryThreshold], target: float, confidence: float, audience: Audience | None
+) -> str:
     abstain = [category for category, known in chosen.items() if known.threshold is None]
     closed = [category for category, known in chosen.items() if known.closed_by_audit]
     words = (
@@ -138,6 +157,12 @@ def _promise(chosen: Mapping[str, CategoryThreshold], target: float, confidence:
         f"promised is closed by its audit in at most {FALSE_ALARMS:.0%} of runs. "
         f"Of every category {audit.SHARE:.0%}, and at least {audit.LEAST}, are drawn at random for people to look at."
     )
+    if audience and audience.coalition():
+        words += (
+            f" No {audience.coalition()} users ({audience.share:.1%} of all) can have made an accepted factual claim "
+            "alone, unless the silence of others spoke for it, which it does by chance for at most "
+            f"{FALSE_SUPPORT:.0%} of the claims about right answers."
+        )
     if abstain:
         words += f" No threshold could be guaranteed for {', '.join(abstain)}: all of it goes to review."
     if closed:

@@ -1,5 +1,6 @@
 """Collect corrections and remove duplicates."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from statistics import median
 
@@ -47,7 +48,7 @@ def deduplicate(
     """
     from flywheel.components.curation import corrections
     from flywheel.components.curation.duplicates import deduplication
-    from flywheel.components.curation.guards import askers
+    from flywheel.components.curation.guards import approval, askers
 
     started = datetime.now(UTC)
     snapshot = FeedbackSnapshot.read(feedback)
@@ -58,10 +59,20 @@ def deduplicate(
     activity = deduplication.activity_of(interactions)
     contexts = [corrections.context_of(text) for text in interactions["messages"].to_pylist()]
     votes = deduplication.endorsements(interactions, signals, lexicon, contexts)
-    asked = askers.last_asked(interactions, found.rows["response"].to_pylist(), lexicon, contexts)
+    corrected = found.rows["response"].to_pylist()
+    asked = askers.last_asked(interactions, corrected, lexicon, contexts)
+    likes = approval.of_log(interactions, signals, corrected)
     with running(engine, ray_address) as on:
         result = deduplication.deduplicate(found.rows, lexicon, activity, votes, jaccard, asked, semantic, encoder, on)
-    notes = {"snapshot": snapshot.model_dump(mode="json"), "median_activity": float(median(activity.values() or [0]))}
+    notes = {
+        "snapshot": snapshot.model_dump(mode="json"),
+        "median_activity": float(median(activity.values() or [0])),
+        "audience": {
+            "users": len(activity),
+            "corrections": found.rows.num_rows,
+            "approval": asdict(likes) if likes else None,
+        },
+    }
     if groups:
         write(result.membership, groups, notes)
     write(result.rows, kept, notes)

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from flywheel.components.contracts.lineage import RowCounts, StepRecord
 from flywheel.components.contracts.tables import FeedbackSnapshot, TableReference
+from flywheel.components.curation.guards.coalition import SHARE
 from flywheel.components.curation.review.decisions import ACCEPT
 from flywheel.components.curation.stages.files import read, write
 from flywheel.components.curation.stages.records import record
@@ -30,6 +31,7 @@ def route(
     confidence: float = 0.9,
     max_share_per_subject: float = 0.02,
     trusted: str = "",
+    coalition_share: float = SHARE,
 ) -> StepRecord:
     """Decide on every candidate: accept, review or discard.
 
@@ -41,17 +43,19 @@ def route(
         confidence: Confidence of that guarantee, in (0, 1).
         max_share_per_subject: Greatest share of the accepted rows that one subject alone may stand behind, in (0, 1].
         trusted: Path of evaluation items whose references people vouch for; "" for none.
+        coalition_share: Share of the users that may have agreed to lie, in [0, 0.5); 0: nobody (`guards.coalition`).
 
     Raises:
         FileNotFoundError: There is no such file of trusted items.
         ValueError: A parameter is out of range or the file is not one of `classify`.
     """
-    from flywheel.components.curation.guards import trusted_items
+    from flywheel.components.curation.guards import coalition, trusted_items
     from flywheel.components.curation.review import human_word, reviewed
     from flywheel.components.curation.routing import audit, router
 
     started = datetime.now(UTC)
-    table, notes = read(classified, "calibration")
+    table, notes = read(classified, "calibration", "audience")
+    audience = coalition.audience_of(notes["audience"], coalition_share)
     said = reviewed.read(TableReference.model_validate(notes["reviews"]) if notes.get("reviews") else None)
     rows = human_word.apply(table.to_pylist(), said, lexicon_for(said, notes))
     vouched = [(row["context"], row["prompt"], row["correction"]) for row in rows if row["decided"] == ACCEPT]
@@ -64,6 +68,7 @@ def route(
         confidence,
         max_share_per_subject,
         trusted_items.trusted_of([*trusted_items.read_trusted(trusted), *vouched]),
+        audience,
     )
     for name in ("language", "correction", "claim", "category", "confidence"):  # what people say stands in their place
         place = table.schema.get_field_index(name)
@@ -98,6 +103,12 @@ def route(
             "conflicts": result.inspection.conflicts[:_CONFLICTS],
             "conflicts_in_all": len(result.inspection.conflicts),
             "claims": asdict(result.inspection.law) if result.inspection.law else None,
+            "unconfirmed": {
+                "coalition": audience.coalition(),
+                "claims": len(result.inspection.unconfirmed),
+                "rows": sum(map(len, result.inspection.unconfirmed.values())),
+                "asked": result.asked,
+            },
             "trusted": {
                 "agreeing": result.inspection.trusted_agreeing,
                 "contradicting": result.inspection.trusted_contradicting,

@@ -59,6 +59,7 @@ def quality(data: Path, out: Path, _: Mapping[str, Any]) -> dict[str, float]:
             f"{kind}: bad, 95 % limit": limit,
             f"{kind}: shapes beyond 0.1 %": float(sum(one > _LIMIT for one in by_shape)),
             f"{kind}: right held": sum(c["right_held"] for c in mine.values()) / sum(c["right"] for c in mine.values()),
+            f"{kind}: claims asked": sum(c["asked"] for c in mine.values()) / len(mine),
         }
     return figures
 
@@ -75,11 +76,11 @@ def _share(worlds: list[tuple[int, int]]) -> tuple[float, float]:
     return share, share + 1.645 * math.sqrt(found.variance)
 
 
-def _figure(key: str) -> Goal:
+def _goal(key: str, claim: str, limit: float) -> Goal:
     def figure(results: Results) -> float | None:
         return results[OURS].quality[key] if OURS in results else None
 
-    return Goal(f"{key} rows among the accepted", figure, _LIMIT, at_least=False, unit="")
+    return Goal(claim, figure, limit, at_least=False, unit="")
 
 
 STAGE = Stage(
@@ -88,14 +89,21 @@ STAGE = Stage(
     rows=14_000,
     prepare=prepare,
     quality=quality,
-    goals=(_figure(f"{RATED}: bad"), _figure(f"{QUIET}: bad")),
+    goals=tuple(
+        goal
+        for kind in (RATED, QUIET)
+        for goal in (
+            _goal(f"{kind}: bad", f"{kind}: bad rows among the accepted", _LIMIT),
+            _goal(f"{kind}: shapes beyond 0.1 %", f"{kind}: shapes of attack of which more than 0.1 % are bad", 0.0),
+        )
+    ),
     about=(
         f"{len(SHAPES)} shapes of attack ({', '.join(SHAPES)}), {SEEDS} worlds each, by 2 % of the users with 1 % of "
         "the corrections, from the log through deduplication, the real classifier and the router. *rated*: a third of "
         "right answers are up-voted; *quiet*: 2 % are, and fewer users correct. *right held*: right corrections that "
-        "went to review or were discarded. *shapes beyond 0.1 %*: of these shapes alone the goal is missed: accounts "
-        "with weeks of honest behaviour that make a wrong claim as often, and for as long, as users make true ones; "
-        "only a trusted item (`trusted` of `route_candidates`) tells them apart."
+        "went to review or were discarded. *claims asked*: claims of a log that wait for one person's word each, "
+        "because 2 % of the users could have made them alone; it lets in all rows that say the same. *shapes beyond "
+        "0.1 %*: shapes that miss the goal on their own."
     ),
     source=(Path(__file__), Path(poison_worlds.__file__)),
 )

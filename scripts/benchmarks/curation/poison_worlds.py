@@ -12,6 +12,11 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+import numpy as np
+
+from flywheel.components.curation.guards.approval import fit
+from flywheel.components.curation.guards.coalition import Audience
+
 START = datetime(2026, 3, 1, tzinfo=UTC)
 DAYS = 28.0
 CHANGE_DAY = 6.0
@@ -278,6 +283,20 @@ def median_activity(world: World) -> float:
     for event in world.events:
         activity[event.user] += 1
     return float(median(activity.values()))
+
+
+def audience(world: World) -> Audience:
+    """Who uses a world, as `stages.deduplicate` would note it."""
+    corrected = {event.fact for event in world.events if event.value is not None}
+    uncorrected = [event for event in world.events if event.fact not in corrected]
+    users = sorted({event.user for event in world.events})
+    number = {user: place for place, user in enumerate(users)}
+    approval = fit(
+        np.array([event.fact for event in uncorrected]),
+        np.array([number[event.user] for event in uncorrected]),
+        np.array([event.liked for event in uncorrected]),
+    )
+    return Audience(len(users), sum(event.value is not None for event in world.events), approval)
 
 
 def log_of(world: World) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from flywheel.components.contracts.tables import TableName
 from flywheel.components.curation import corrections
 from flywheel.components.curation.categories import category_classifier
 from flywheel.components.curation.duplicates import deduplication
-from flywheel.components.curation.guards import askers
+from flywheel.components.curation.guards import approval, askers
+from flywheel.components.curation.guards.coalition import Audience
 from flywheel.components.curation.routing import router
 from flywheel.components.curation.stages.votes import lexicon_of
 from flywheel.components.store.tables import SCHEMAS
@@ -47,14 +48,16 @@ def _curate(path: Path) -> dict[str, int]:
     activity = deduplication.activity_of(interactions)
     contexts = [""] * interactions.num_rows
     votes = deduplication.endorsements(interactions, feedback, lexicon, contexts)
-    asked = askers.last_asked(interactions, found.rows["response"].to_pylist(), lexicon, contexts)
+    corrected = found.rows["response"].to_pylist()
+    asked = askers.last_asked(interactions, corrected, lexicon, contexts)
+    audience = Audience(len(activity), found.rows.num_rows, approval.of_log(interactions, feedback, corrected))
     rows = deduplication.deduplicate(found.rows, lexicon, activity, votes, asked=asked).rows.to_pylist()
     model, quality = _MODEL
     categories, confidence = model.predict(rows)
     for row, category, sure in zip(rows, categories, confidence, strict=True):
         row |= {"category": category, "confidence": sure}
     calibration = {name: getattr(quality, name) for name in ("predicted", "scores", "correct", "audited")}
-    routed = router.route(rows, calibration, "bench", float(median(activity.values())))
+    routed = router.route(rows, calibration, "bench", float(median(activity.values())), audience=audience)
     bad, false = set(log["bad"]), set(log["false"])
     accepted = [row["interaction_id"] for row in routed.rows if row["route"] == "accept"]
     right = [row for row in routed.rows if row["interaction_id"] not in false]
@@ -65,5 +68,6 @@ def _curate(path: Path) -> dict[str, int]:
         "bad_accepted": sum(name in bad for name in accepted),
         "false_accepted": sum(name in false for name in accepted),
         "right": len(right),
+        "asked": len(routed.asked),
         "right_held": sum(row["route"] != "accept" for row in right),
     }
