@@ -130,7 +130,8 @@ def test_one_persons_word_settles_all_rows_of_a_claim(candidate):
     waiting = router.route(rows, calibration(0.97), "run", 9.0, audience=LARGE)
     assert waiting.routes()["review"] == 2
     assert "No 10 users (2.0% of all)" in waiting.error_rate
-    (asked,) = waiting.asked
+    ((asked, users),) = waiting.asked.items()
+    assert users == 3
     said = [row | {"decided": "accept" if row["candidate_id"] == asked else ""} for row in waiting.rows]
     assert router.route(said, calibration(0.97), "next", 9.0, audience=LARGE).routes()["accept"] == 3
 

@@ -84,3 +84,13 @@ def audience_of(note: Mapping[str, Any], share: float = SHARE) -> Audience:
     """
     approval = Approval(**note["approval"]) if note["approval"] else None
     return Audience(int(note["users"]), int(note["corrections"]), approval, share)
+
+
+def in_words(users: int) -> str:
+    """An unconfirmed claim for the person who is asked about it.
+
+    Args:
+        users: Users who make the claim.
+    """
+    say = "1 user says this" if users == 1 else f"{users} users say this"
+    return f"{say}, few enough to have agreed on it; the answer settles all rows that say the same"

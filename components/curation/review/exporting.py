@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from flywheel.components.contracts.lineage import RowCounts, StepRecord
 from flywheel.components.contracts.tables import CandidateSnapshot
-from flywheel.components.curation.guards import contradictions
+from flywheel.components.curation.guards import coalition, contradictions
 from flywheel.components.curation.review import csv_queue, reviewed
 from flywheel.components.curation.review.label_studio import PROJECT, LabelStudioQueue
 from flywheel.components.curation.review.requests import Request, request_rows, requests_of
@@ -28,8 +28,8 @@ def requests_for(snapshot: CandidateSnapshot, limit: int = 0) -> list[Request]:
         raise ValueError(f"limit must be at least 0 (no limit), got {limit}")
     rows = delta_table.read(snapshot.candidates, where=pc.field("run_id") == snapshot.run_id).to_pylist()
     said = reviewed.read(reviewed.version_for(snapshot.candidates.store, snapshot.run_id))
-    sides = _sides(snapshot)
     asked = _asked(snapshot)
+    sides = _sides(snapshot) | {name: coalition.in_words(users) for name, users in (asked or {}).items()}
     return [
         replace(request, sides=sides.get(request.candidate["candidate_id"], ""))
         for request in requests_of(rows, said, limit, asked)
@@ -101,11 +101,11 @@ def _sides(snapshot: CandidateSnapshot) -> dict[str, str]:
     return found
 
 
-def _asked(snapshot: CandidateSnapshot) -> set[str] | None:
-    """The candidates that stand for the unconfirmed claims, from the router's record; None when it names none."""
+def _asked(snapshot: CandidateSnapshot) -> dict[str, int] | None:
+    """The candidates that stand for the unconfirmed claims, from the router's record; None when it does not say."""
     for step in lineage.steps(snapshot.candidates.store, snapshot.run_id):
         if step.step == "route_candidates" and "unconfirmed" in step.details:
-            return set(step.details["unconfirmed"]["asked"])
+            return dict(step.details["unconfirmed"]["asked"])
     return None
 
 

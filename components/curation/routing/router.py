@@ -37,8 +37,8 @@ class Routed:
         audit: Ids of accepted candidates in the random audit: people should look at them all the same.
         error_rate: What the routing promises, in words and numbers.
         inspection: What the poison guard saw, conflicts with both sides among it.
-        asked: Of every claim that is `unconfirmed` the id of one candidate, drawn at random: a person's word on it
-            settles the others, which say the same.
+        asked: Of every claim that is `unconfirmed` the id of one candidate, drawn at random, and how many users make
+            the claim: a person's word on it settles the other rows, which say the same.
     """
 
     rows: list[dict[str, Any]]
@@ -46,7 +46,7 @@ class Routed:
     audit: list[str]
     error_rate: str
     inspection: poison_guard.Inspection
-    asked: list[str]
+    asked: dict[str, int]
 
     def routes(self) -> dict[str, int]:
         """Rows by route."""
@@ -126,13 +126,13 @@ def route(
     audited = sorted(row["candidate_id"] for row in drawn if row["route"] == "accept")
     promise = _promise(chosen, target, confidence, audience)
     asked = [_drawn([clean[index] for index in indices]) for indices in inspection.unconfirmed.values()]
-    return Routed(made, chosen, audited, promise, inspection, sorted(asked))
+    return Routed(made, chosen, audited, promise, inspection, dict(sorted(asked)))
 
 
-def _drawn(rows: Sequence[Mapping[str, Any]]) -> str:
-    """One of the candidates that make a claim, by chance and always the same."""
+def _drawn(rows: Sequence[Mapping[str, Any]]) -> tuple[str, int]:
+    """One of the candidates that make a claim, by chance and always the same, and the number of users behind all."""
     first = min(rows, key=lambda row: (audit.chance(contents.of_row(row)), row["interaction_id"]))
-    return str(first["candidate_id"])
+    return str(first["candidate_id"]), len({subject for row in rows for subject in row["supporters"]})
 
 
 def _unsure(row: Mapping[str, Any], known: CategoryThreshold) -> str:
