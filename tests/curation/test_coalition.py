@@ -1,4 +1,5 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from flywheel.components.curation.guards import approval, poison_guard
@@ -143,3 +144,9 @@ def test_of_an_unconfirmed_claim_one_row_is_asked_for():
         request.candidate["interaction_id"] for request in requests_of(rows, EMPTY, asked={rows[1]["candidate_id"]})
     ]
     assert sorted(asked) == ["i00001", "i00003"]
+
+
+def test_texts_are_numbered_by_first_appearance_in_every_process():
+    column = pa.chunked_array([["b", "a"], [], ["b", "c", "a"]], pa.string())
+    assert approval._codes(column).tolist() == [0, 1, 0, 2, 1]
+    assert approval._codes(pa.chunked_array([], pa.string())).size == 0

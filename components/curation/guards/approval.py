@@ -21,6 +21,7 @@ from flywheel.components.statistics.binomial_bounds import lower_bound
 LEAST_ANSWERS = 100  # given answers that nobody corrected; fewer do not show how users rate
 _LEAST_OVERLAP, _MOST_OVERLAP = 0.001, 0.9  # correlation of two users' votes on one answer
 _LARGEST = 5000  # users; beyond, more of them say nothing new
+_AT_ONCE = 65_536  # texts
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,10 @@ def of_log(interactions: pa.Table, feedback: pa.Table, corrected: Collection[str
         corrected: The answers that somebody corrected, as they were given; they are left out.
     """
     up = feedback.filter(pc.and_(pc.equal(feedback["kind"], "rating"), pc.greater(feedback["value"], 0)))
-    table = interactions.select(["interaction_id", "subject", "response"])
+    liked = pc.is_in(interactions["interaction_id"], up["interaction_id"].combine_chunks()).to_numpy()
     left_out = pa.array(sorted({"", *corrected}), pa.string())
-    table = table.filter(pc.invert(pc.is_in(table["response"], left_out)))
-    liked = pc.is_in(table["interaction_id"], up["interaction_id"].combine_chunks())
-    return fit(_codes(table["response"]), _codes(table["subject"]), liked.to_numpy(zero_copy_only=False))
+    kept = pc.invert(pc.is_in(interactions["response"], left_out)).to_numpy()
+    return fit(_codes(interactions["response"])[kept], _codes(interactions["subject"])[kept], liked[kept])
 
 
 def fit(answers: np.ndarray, subjects: np.ndarray, liked: np.ndarray) -> Approval | None:
@@ -86,7 +86,8 @@ def fit(answers: np.ndarray, subjects: np.ndarray, liked: np.ndarray) -> Approva
     ups = int(liked.sum())
     if n < LEAST_ANSWERS or ups == 0:
         return None
-    by_user = np.bincount(subjects, weights=liked)[np.unique(subjects)] / np.bincount(subjects)[np.unique(subjects)]
+    asked = np.bincount(subjects)
+    by_user = np.bincount(subjects, weights=liked)[asked > 0] / asked[asked > 0]
     pooled = ups / n
     share = min(lower_bound(ups, n), float(by_user.mean()))
     given = np.bincount(answers).astype(float)
@@ -100,6 +101,12 @@ def fit(answers: np.ndarray, subjects: np.ndarray, liked: np.ndarray) -> Approva
 
 
 def _codes(column: pa.ChunkedArray) -> np.ndarray:
-    """A number from 0 for each distinct text."""
-    codes: np.ndarray = column.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
-    return codes
+    """A number for each distinct text, by first appearance, shape (n,); the texts are not held twice."""
+    pieces = (piece for chunk in column.chunks for piece in pa.table([chunk], ["text"]).to_batches(_AT_ONCE))
+    hashes = [np.fromiter(map(hash, piece["text"].to_pylist()), np.int64, piece.num_rows) for piece in pieces]
+    _, first, codes = np.unique(
+        np.concatenate([np.zeros(0, np.int64), *hashes]), return_index=True, return_inverse=True
+    )
+    # hashes of texts differ between processes, and with their order the last digits of the sums would
+    place: np.ndarray = np.argsort(np.argsort(first))
+    return place[codes] if codes.size else codes
