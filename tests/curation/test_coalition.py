@@ -137,13 +137,13 @@ def test_one_persons_word_settles_all_rows_of_a_claim(candidate):
     assert router.route(said, calibration(0.97), "next", 9.0, audience=LARGE).routes()["accept"] == 3
 
 
-def test_of_an_unconfirmed_claim_one_row_is_asked_for():
-    rows = [candidate_row(n, route="review", reason=why) for n, why in enumerate(["unconfirmed"] * 3 + ["pushed"])]
-    assert len(requests_of(rows, EMPTY)) == 4
-    asked = [
-        request.candidate["interaction_id"] for request in requests_of(rows, EMPTY, asked={rows[1]["candidate_id"]})
-    ]
-    assert sorted(asked) == ["i00001", "i00003"]
+def test_of_an_unconfirmed_claim_one_row_is_asked_for_and_what_most_say_first():
+    rows = [candidate_row(n, route="review", reason=why) for n, why in enumerate(["unconfirmed"] * 4 + ["pushed"] * 4)]
+    assert len(requests_of(rows, EMPTY)) == 8
+    requests = requests_of(rows, EMPTY, asked={rows[1]["candidate_id"]: 3, rows[2]["candidate_id"]: 9})
+    names = [request.candidate["interaction_id"] for request in requests]
+    assert names[:2] == ["i00002", "i00001"]
+    assert sorted(names[2:]) == ["i00004", "i00005", "i00006", "i00007"]
 
 
 def test_texts_are_numbered_by_first_appearance_in_every_process():

@@ -133,8 +133,7 @@ def test_no_coalition_passes_whatever_it_does_to_look_like_users(kind, members):
         made += len(claims)
         accepted += len(let_in)
     assert made >= 70
-    # `FALSE_SUPPORT` of the claims, and with a probability below 1 % more than four of eighty
-    assert accepted <= 4
+    assert accepted <= FALSE_SUPPORT * made  # and the other guards see some of them besides
 
 
 def test_silence_speaks_for_a_wrong_claim_no_more_often_than_stated():

@@ -1,6 +1,6 @@
 """What people are asked: the audit sample first, then what the router sent to review."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -41,7 +41,7 @@ def requests_of(
     candidates: Sequence[Mapping[str, Any]],
     reviewed: Reviewed,
     limit: int = 0,
-    asked: Collection[str] | None = None,
+    asked: Mapping[str, int] | None = None,
 ) -> list[Request]:
     """Choose what to ask; the router accepts audited candidates meanwhile, and the answer holds from the next run on.
 
@@ -49,11 +49,12 @@ def requests_of(
         candidates: The run's candidates.
         reviewed: What people said already; contents with a decision are not asked for again, ties are.
         limit: Most requests, 0 for no limit.
-        asked: Of the claims that are `unconfirmed` the candidate that stands for each (`router.Routed.asked`); the
-            others say the same, and are not asked for. None: all are.
+        asked: Of the claims that are `unconfirmed` the candidate that stands for each, with the number of users who
+            say so (`router.Routed.asked`); the others say the same, and are not asked for. None: all are.
 
     Returns:
-        The audit sample first, each part in random order by content, so that whoever stops early leaves a random part.
+        The audit sample first, then the unconfirmed claims, those of most users first because they let in most, then
+        the rest. Audit and rest are in random order by content, so that whoever stops early leaves a random part.
     """
     named = [(row, contents.of_row(row)) for row in candidates]
     open_ = [(row, content) for row, content in named if not _settled(reviewed, content)]
@@ -67,7 +68,8 @@ def requests_of(
         and index not in taken
         and (asked is None or row["reason"] != UNCONFIRMED or row["candidate_id"] in asked)
     ]
-    rest.sort(key=lambda index: audit.chance(ids[index]))
+    users = asked or {}
+    rest.sort(key=lambda index: (-users.get(rows[index]["candidate_id"], 0), audit.chance(ids[index])))
     chosen = [Request(rows[index], ids[index], AUDIT) for index in drawn]
     chosen += [Request(rows[index], ids[index], rows[index]["reason"]) for index in rest]
     return chosen[:limit] if limit else chosen
