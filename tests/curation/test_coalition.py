@@ -137,6 +137,17 @@ def test_one_persons_word_settles_all_rows_of_a_claim(candidate):
     assert router.route(said, calibration(0.97), "next", 9.0, audience=LARGE).routes()["accept"] == 3
 
 
+def test_what_people_rejected_is_not_asked_for_again_as_unconfirmed(candidate):
+    rows = [candidate(("36",), (name,), askers=40, correction=f"{name}: 36 months") for name in "abc"]
+    rows = [row | {"decided": "reject" if row["subject"] == "a" else ""} for row in rows]
+    rows.append(candidate(("9",), ("d",), question="p", askers=40))
+    routed = router.route(rows, calibration(0.97), "run", 9.0, audience=LARGE)
+    assert [row["reason"] for row in routed.rows] == [
+        "rejected_in_review", "resembles_rejected", "resembles_rejected", "unconfirmed"
+    ]  # fmt: skip
+    assert routed.asked == {routed.rows[3]["candidate_id"]: 1}
+
+
 def test_of_an_unconfirmed_claim_one_row_is_asked_for_and_what_most_say_first():
     rows = [candidate_row(n, route="review", reason=why) for n, why in enumerate(["unconfirmed"] * 4 + ["pushed"] * 4)]
     assert len(requests_of(rows, EMPTY)) == 8

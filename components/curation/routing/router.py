@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flywheel.components.curation.guards import language, poison_guard, spam_filter
-from flywheel.components.curation.guards.coalition import FALSE_SUPPORT, Audience
+from flywheel.components.curation.guards.coalition import FALSE_SUPPORT, UNCONFIRMED, Audience
 from flywheel.components.curation.guards.trusted_items import Trusted
 from flywheel.components.curation.review import contents, human_word
 from flywheel.components.curation.review.decisions import ACCEPT
@@ -113,7 +113,7 @@ def route(
     for index, finding in inspection.findings.items():
         settle(clean[index], finding.route, finding.reason)
     for index, reason in human_word.against(made).items():
-        if made[index]["route"] == "accept":
+        if made[index]["route"] == "accept" or made[index]["reason"] == UNCONFIRMED:
             settle(made[index], "review", reason)
     for row in clean:
         reason = _unsure(row, chosen[row["category"]])
@@ -125,7 +125,8 @@ def route(
     drawn = [undecided[index] for index in audit.sample(undecided, [contents.of_row(row) for row in undecided])]
     audited = sorted(row["candidate_id"] for row in drawn if row["route"] == "accept")
     promise = _promise(chosen, target, confidence, audience)
-    asked = [_drawn([clean[index] for index in indices]) for indices in inspection.unconfirmed.values()]
+    waiting = [[clean[index] for index in indices] for indices in inspection.unconfirmed.values()]
+    asked = [_drawn(rows) for rows in waiting if rows[0]["reason"] == UNCONFIRMED]
     return Routed(made, chosen, audited, promise, inspection, dict(sorted(asked)))
 
 
