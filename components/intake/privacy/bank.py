@@ -1,10 +1,11 @@
 """Payment cards and bank accounts, found by shape and proved by their check digits."""
 
 from collections.abc import Iterator
+from itertools import accumulate
 
 from flywheel.components.intake.privacy.checksums import IBAN_LENGTHS, iban, payment_card, remainder_97
 from flywheel.components.intake.privacy.other_numbers import named_otherwise
-from flywheel.components.intake.privacy.patterns import Pattern
+from flywheel.components.intake.privacy.patterns import Pattern, short
 from flywheel.components.intake.privacy.spans import Recognizer, Span, by_group
 
 _CARD_DIGITS = Pattern(r"\d(?:[ \-.]{0,2}\d){11,40}")
@@ -28,33 +29,38 @@ _ROUTING = Pattern(
     r"(\d{2}-\d{2}-\d{2}|\d{9}|\d{3}-\d{3}|(?-i:[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?))\b"
 )
 
+_GROUP = short("[0-9]+")
+_TAKE = {
+    length: short(rf"[A-Za-z0-9](?:[ \-.]?[A-Za-z0-9]){{{length - 1}}}", ignore_case=False)
+    for length in set(IBAN_LENGTHS.values())
+}
+_NO_SEPARATORS = str.maketrans("", "", " -.")
+
 
 def _cards(text: str) -> Iterator[Span]:
-    for match in _CARD_DIGITS.finditer(text):
-        begin, end = match.span()
+    for begin, end in _CARD_DIGITS.places(text):
         if begin and text[begin - 1].isascii() and text[begin - 1].isalnum():
             continue
-        if end - begin <= 19 and text[begin:end].isdigit():  # no separators: the usual case
-            right = payment_card(text[begin:end]) and text[begin - 1 : begin] != "+" and _plain_after(text, end)
-            if right and (end - begin > 12 or not named_otherwise(text, begin)):
-                yield Span(begin, end, "CARD")
-            continue
-        places = [index for index in range(begin, end) if text[index].isdigit()]
-        starts = [i for i, place in enumerate(places) if i == 0 or places[i - 1] != place - 1]
-        ends = [i for i, place in enumerate(places) if i + 1 == len(places) or places[i + 1] != place + 1]
+        groups = [(begin, end)] if end - begin <= 19 and text[begin:end].isdigit() else _groups(text, begin, end)
+        digits = "".join([text[start:stop] for start, stop in groups])
+        places = [0, *accumulate(stop - start for start, stop in groups)]  # of the groups, in the digits
         done = -1
-        for first in starts:
-            head = next(end for end in ends if end >= first) - first + 1  # digits in the first group
-            if first <= done or (head != 4 and head < 12) or text[places[first] - 1 : places[first]] == "+":
+        for first, (start, stop) in enumerate(groups):
+            head = stop - start  # digits in the first group
+            if first <= done or (head != 4 and head < 12) or text[start - 1 : start] == "+":
                 continue
-            for last in reversed(ends):
-                digits = "".join(text[place] for place in places[first : last + 1])
-                if not payment_card(digits) or not _plain_after(text, places[last] + 1):
+            for last in range(len(groups) - 1, first - 1, -1):
+                number = digits[places[first] : places[last + 1]]
+                if not payment_card(number) or not _plain_after(text, groups[last][1]):
                     continue
-                if len(digits) > 12 or not named_otherwise(text, places[first]):
-                    yield Span(places[first], places[last] + 1, "CARD")
+                if len(number) > 12 or not named_otherwise(text, start):
+                    yield Span(start, groups[last][1], "CARD")
                     done = last
                     break
+
+
+def _groups(text: str, begin: int, end: int) -> list[tuple[int, int]]:
+    return [match.span() for match in _GROUP.finditer(text, begin, end)]
 
 
 def _plain_after(text: str, end: int) -> bool:
@@ -69,8 +75,7 @@ def _labelled_card(text: str) -> Iterator[Span]:
 
 def _ibans(text: str) -> Iterator[Span]:
     done = 0
-    for match in _IBAN_START.finditer(text):
-        start = match.start()
+    for start, _ in _IBAN_START.places(text):
         if start < done or (start and text[start - 1].isascii() and text[start - 1].isalnum()):
             continue
         length = IBAN_LENGTHS.get(text[start : start + 2].upper())
@@ -92,19 +97,12 @@ def _until_border(text: str, start: int) -> int | None:
 
 def _take(text: str, start: int, length: int) -> int | None:
     """Return where `length` letters and digits end, with at most one separator between any two."""
-    taken, index = 0, start
-    while index < len(text) and taken < length:
-        character = text[index]
-        if character.isascii() and character.isalnum():
-            taken += 1
-        elif character not in " -." or not (index > start and text[index - 1].isalnum()):
-            return None
-        index += 1
-    return index if taken == length and _plain_after(text, index) else None
+    match = _TAKE[length].match(text, start)
+    return match.end() if match is not None and _plain_after(text, match.end()) else None
 
 
 def _bare(text: str) -> str:
-    return "".join(character for character in text if character.isalnum()).upper()
+    return text.translate(_NO_SEPARATORS).upper()
 
 
 def _labelled_iban(text: str) -> Iterator[Span]:

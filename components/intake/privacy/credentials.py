@@ -78,19 +78,13 @@ longer working stored safe secure weak strong nicht falsch abgelaufen incorrecta
 _NOT_A_PASSWORD = frozenset(_NOT_A_PASSWORD_TEXT.split())
 _UUID = short(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-BLOCK_TRIGGER = b"-----BEGIN"
+BLOCK_TRIGGER = "-----BEGIN"
 TRIGGER = (
     r"(?-i:" + _VENDORS + r")|" + _HOOKS + r"|://[^\s/@]*@|[?&;#][a-z0-9_.\-\[\]]{1,40}="
     r"|\b(?:bearer|basic|token|ssws|digest)\s+[a-z0-9._~+/=\-]{16}|" + _SECRET_WORD + _IS + r"[a-z0-9._~+/=\-]{8}"
-    r"|"
-    + _CODE_WORD
-    + r"|"
-    + _PASSWORDS
-    + _PASSWORD_IS
-    + r"|(?-i:"
-    + _LONG
-    + r"|[A-Za-z0-9+/]{40})|\b(?:0x[0-9a-f]{40}|bc1)"
-)
+    r"|" + _CODE_WORD + r"|" + _PASSWORDS + _PASSWORD_IS + r"|\b(?:0x[0-9a-f]{40}|bc1)"
+)  # fmt: skip
+LONG = 28  # bytes of what is looked at for being random, at least
 
 
 def _labelled(text: str) -> Iterator[Span]:

@@ -143,10 +143,9 @@ _BIRTH_AFTER = Pattern(
 
 
 def _ssn(text: str) -> Iterator[Span]:
-    for match in _SSN.finditer(text):
-        start, end = match.span()
+    for start, end in _SSN.places(text):
         same = text[start + 3] == text[start + 6]
-        if same and checksums.social_security(digits_of(match.group())) and _untied(text, start, end):
+        if same and checksums.social_security(digits_of(text[start:end])) and _untied(text, start, end):
             yield Span(start, end, "SSN")
 
 
@@ -166,10 +165,10 @@ def _labelled(text: str) -> Iterator[Span]:
 
 
 def _checked(text: str) -> Iterator[Span]:
-    for match in _SHAPES.finditer(text):
-        start, end = match.span()
-        if free_standing(text, start, end) and _proved(match.group().upper()) and not _after_country_code(text, start):
-            bare = text[start:end].isdigit()
+    for start, end in _SHAPES.places(text):
+        found = text[start:end]
+        if free_standing(text, start, end) and _proved(found.upper()) and not _after_country_code(text, start):
+            bare = found.isdigit()
             if not named_otherwise(text, start, digits_only=bare) and not (bare and quantity(text, start, end)):
                 yield Span(start, end, "ID")
 

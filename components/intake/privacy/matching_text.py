@@ -7,6 +7,7 @@ patterns match on a folded copy; the spans found are carried back to the origina
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,8 +41,7 @@ _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\n"
 _FEW = 64  # different characters to replace one by one
 
 
-@dataclass(frozen=True)
-class MatchingText:
+class MatchingText(NamedTuple):
     """A folded text and the way back to the original.
 
     `origin[i]` is the original index of folded character i; None when the folding kept every position.
@@ -97,23 +97,29 @@ class FoldedBatch:
 def fold_all(texts: Sequence[str]) -> FoldedBatch:
     """Fold texts: what `fold` makes of each, at the price of one look for the characters that fold."""
     border = BORDER.encode()
-    raw = border.join((b"", *[text.encode("utf-8", "surrogatepass") for text in texts], b""))
-    seen = set(raw.translate(None, _PRINTABLE).decode("utf-8", "surrogatepass"))
+    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+    raw = border.join((b"", *encoded, b""))
+    strange = raw.translate(None, _PRINTABLE)
+    seen = set(strange.decode("utf-8", "surrogatepass"))
     single: dict[int, MatchingText] = {}
     apart = {character for character in seen if character in _DROP or "\ud800" <= character < "\ue000"}
     apart |= seen & {CUT, TAKEN}
-    if apart or raw.count(border) != len(texts) + 1:
+    if apart or strange.count(border) != len(texts) + 1:
         apart |= {BORDER}
         single = {index: fold(text) for index, text in enumerate(texts) if not apart.isdisjoint(text)}
-        parts = (single[index].folded if index in single else text for index, text in enumerate(texts))
-        raw = border.join((b"", *[text.encode() for text in parts], b""))
+        for index, text in single.items():
+            encoded[index] = text.folded.encode()
+        raw = border.join((b"", *encoded, b""))
     changing = (seen & _CHANGES) - apart - {BORDER}
     if len(changing) > _FEW:
         raw = raw.decode().translate(_FOLD_WITHIN).encode()
-        changing = set()
-    for character in changing:
-        raw = raw.replace(character.encode(), _FOLD[ord(character)].encode())
-    places = np.flatnonzero(np.frombuffer(raw, np.uint8) == ord(BORDER))
+    else:
+        for character in changing:
+            raw = raw.replace(character.encode(), _FOLD[ord(character)].encode())
+    if changing:
+        places = np.flatnonzero(np.frombuffer(raw, np.uint8) == ord(BORDER))
+    else:  # the same without a look
+        places = np.cumsum([0, *[len(text) + 1 for text in encoded]])
     return FoldedBatch(raw, places[:-1] + 1, places[1:], apart.isdisjoint(_UNREADABLE), single)
 
 

@@ -132,14 +132,20 @@ _DEALINGS = (
     r"|\bon behalf of|\bz\.?\s?hd\.?(?: von)?|\bgesprochen mit|\bim auftrag von)"
 )
 _SPOKEN_TO = Pattern(r"(?i:" + _DEALINGS + r")\s+" + _TWO, ignore_case=False)
-_UPPER = r"(?-i:\p{Lu}[\p{L}\p{M}'’.\-])"
-TRIGGER = (
-    _INTRODUCTIONS + r"|" + _LABELS + r"\s*[\"']?" + _UPPER + r"|" + _CJK_LEADS
-    + r"|(?:" + "|".join((_SPEAKERS, _GERMAN_SPEAKERS, _THIS, _DEALINGS)) + r")\s+" + _UPPER
-    + r"|\s(?:here|speaking|calling)\b|" + _GREETINGS + _UPPER + r"|"
-    + _CLOSINGS + r"\s*[,.!\-:]?\s*\n?\s*(?:[\-–—]+\s*)?" + _UPPER
-    + r"|(?:--|—|–|~)\s?" + _UPPER + r"|(?-i:" + _TITLES + r")\s+" + _UPPER + r"|" + _RELATIVES + _UPPER
-)  # fmt: skip
+
+
+def _trigger(upper: str) -> str:
+    return (
+        _INTRODUCTIONS + r"|" + _LABELS + r"\s*[\"']?" + upper + r"|" + _CJK_LEADS
+        + r"|(?:" + "|".join((_SPEAKERS, _GERMAN_SPEAKERS, _THIS, _DEALINGS)) + r")\s+" + upper
+        + r"|\s(?:here|speaking|calling)\b|" + _GREETINGS + upper + r"|"
+        + _CLOSINGS + r"\s*[,.!\-:]?\s*\n?\s*(?:[\-–—]+\s*)?" + upper
+        + r"|(?:--|—|–|~)\s?" + upper + r"|(?-i:" + _TITLES + r")\s+" + upper + r"|" + _RELATIVES + upper
+    )  # fmt: skip
+
+
+TRIGGER = _trigger(r"(?-i:\p{Lu}[\p{L}\p{M}'’.\-])")
+COARSE_TRIGGER = _trigger(r"(?-i:[A-Z]|[^\x00-\x7f])")  # matches wherever the other does
 
 
 def words_of(name: str) -> tuple[str, ...]:

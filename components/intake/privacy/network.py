@@ -8,7 +8,7 @@ from flywheel.components.intake.privacy.spans import Recognizer, Span, alone, by
 
 # RFC 5321 in practice, with letters of any script (RFC 6531); the local part may be quoted.
 _EMAIL = Pattern(
-    r"((?:\"[^\"\s]{1,64}\"|[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~.\-]+)\s?@\s?"
+    r"(?:(?:\"[^\"\s]{1,64}\"|[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~.\-]+)\s?@\s?"
     r"(?:[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}\-]*[\p{L}\p{M}\p{N}])?\.)+[\p{L}\p{M}][\p{L}\p{M}\p{N}\-]*"
     r"|[\p{L}\p{N}!#$%&'*+/=?^_`{|}~.\-]+@\[[0-9a-f:.]+\])"
 )
@@ -33,10 +33,14 @@ _MAC = Pattern(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}|[
 _PLACE_WORD = short(
     r"\s(?:at|arroba|arobase)\s+(?:the|a|an|this|that|some|what|which|one|any|each|every|my|your|our|its)\s"
 )
-TRIGGER = (
-    r"@|%40|&#(?:64|x40);|\\\\u0040|\s(?:dot|punkt|punto|point|ponto)\s|[\[({<]\s*(?:at|ät|dot|punkt|\.)\s*[\])}>]"
-    r"|\sat\s+(?:gmail|yahoo|hotmail|outlook|icloud|gmx|proton|aol|web)|\b(?:mac|bssid)\b"
-    r"|::|[0-9a-f]{1,4}:[0-9a-f]{0,4}:|[0-9a-f]{2}-[0-9a-f]{2}-[0-9a-f]{2}-|[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}"
+SIGN_TRIGGER = r"@|%40|&#(?:64|x40);|\\\\u0040"
+SPELLED_TRIGGER = (
+    r"\s(?:dot|punkt|punto|point|ponto)\s|[\[({<]\s*(?:at|ät|dot|punkt|\.)\s*[\])}>]"
+    r"|\sat\s+(?:gmail|yahoo|hotmail|outlook|icloud|gmx|proton|aol|web)"
+)
+LABEL_TRIGGER = r"\b(?:mac|bssid)\b"
+MACHINE_TRIGGER = (
+    r"::|[0-9a-f]{1,4}:[0-9a-f]{0,4}:|[0-9a-f]{2}-[0-9a-f]{2}-[0-9a-f]{2}-|[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}"
     r"|\d\.\d{1,3}\.\d{1,3}\.\d"
 )
 
@@ -48,18 +52,16 @@ def _spelled(text: str) -> Iterator[Span]:
 
 
 def _ipv4(text: str) -> Iterator[Span]:
-    for match in _IPV4.finditer(text):
-        start, end = match.span()
-        numbers = [int(part) for part in match.group().split(".")]
+    for start, end in _IPV4.places(text):
+        numbers = [int(part) for part in text[start:end].split(".")]
         if max(numbers) <= 255 and alone(text, start, end, "."):
             yield Span(start, end, "IP")
 
 
 def _ipv6(text: str) -> Iterator[Span]:
-    for match in _IPV6.finditer(text):
-        start, end = match.span()
-        if text[end - 1] == ":" and text[end - 2] != ":":
-            end -= 1  # "at 2001:db8::1: refused"
+    for start, stop in _IPV6.places(text):
+        one = text[stop - 1] == ":" and text[stop - 2] != ":"  # "at 2001:db8::1: refused"
+        end = stop - 1 if one else stop
         address = text[start:end].partition("%")[0]
         telling = any(character.isdigit() for character in address) or address.count(":") >= 4
         if telling and internet_address(address) and alone(text, start, end, ":"):
@@ -67,20 +69,13 @@ def _ipv6(text: str) -> Iterator[Span]:
 
 
 def _mac(text: str) -> Iterator[Span]:
-    for match in _MAC.finditer(text):
-        start, end = match.span()
+    for start, end in _MAC.places(text):
         dotted = text[start + 4] == "."  # three groups of digits only are a version
         if alone(text, start, end, ":-.") and not (dotted and text[start:end].replace(".", "").isdigit()):
             yield Span(start, end, "MAC")
 
 
-RECOGNIZERS: tuple[Recognizer, ...] = (
-    by_group(_EMAIL, "EMAIL"),
-    by_group(_CODED, "EMAIL"),
-    by_group(_HALF_SPELLED, "EMAIL"),
-    _spelled,
-    _mac,
-    by_group(_MAC_LABEL, "MAC"),
-    _ipv6,
-    _ipv4,
-)
+SIGNED: tuple[Recognizer, ...] = (by_group(_EMAIL, "EMAIL", 0), by_group(_CODED, "EMAIL"))
+SPELLED: tuple[Recognizer, ...] = (by_group(_HALF_SPELLED, "EMAIL"), _spelled)
+MACHINES: tuple[Recognizer, ...] = (_mac, _ipv6, _ipv4)
+LABELLED: tuple[Recognizer, ...] = (by_group(_MAC_LABEL, "MAC"),)

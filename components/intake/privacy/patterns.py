@@ -22,6 +22,7 @@ _BLOCKS = {
     "Katakana": r"\x{30A0}-\x{30FF}",
     "Hangul": r"\x{1100}-\x{11FF}\x{AC00}-\x{D7AF}",
 }
+_UNANCHORED = re2._re2.RE2.Anchor.UNANCHORED
 _PROPERTY = re.compile(r"\\p\{(\w+)\}|\\.|[\[\]]", re.DOTALL)
 
 
@@ -67,20 +68,41 @@ class Pattern:
     def finditer(self, text: str) -> Iterator[Found]:
         """Yield the matches from left to right, without overlaps."""
         raw, places = _encoded(text)
-        groups = range(self.groups + 1)
         if places is None:
-            for match in self._compiled.finditer(raw):
-                yield Found(text, [match.span(group) for group in groups])
+            for spans in self.spans(raw):
+                yield Found(text, spans)
             return
-        spans = np.array([[match.span(group) for group in groups] for match in self._compiled.finditer(raw)], np.int64)
-        if len(spans):
-            spans = np.where(spans >= 0, np.searchsorted(places, spans), -1)
-            for found in spans.tolist():
-                yield Found(text, found)
+        found = np.array(list(self.spans(raw)), np.int64)
+        if len(found):
+            found = np.where(found >= 0, np.searchsorted(places, found), -1)
+            for spans in found.tolist():
+                yield Found(text, spans)
+
+    def places(self, text: str) -> list[tuple[int, int]]:
+        """Return where the matches are, from left to right: `finditer` without groups."""
+        raw, places = _encoded(text)
+        found = self.finds(raw)
+        if places is None or not found:
+            return found
+        return [(start, end) for start, end in np.searchsorted(places, np.array(found)).tolist()]
 
     def finds(self, raw: bytes) -> list[tuple[int, int]]:
         """Return the matches in UTF-8, in bytes."""
-        return [match.span() for match in self._compiled.finditer(raw)]
+        return [spans[0] for spans in self.spans(raw)]
+
+    def spans(self, raw: bytes) -> Iterator[list[tuple[int, int]]]:
+        """Yield the groups of each match in UTF-8, in bytes, the whole match first; (-1, -1): it took no part.
+
+        As `finditer` of the library, whose object for each match costs more than the match.
+        """
+        match, at, size = self._compiled._regexp.Match, 0, len(raw)
+        while at <= size:
+            spans = match(_UNANCHORED, raw, at, size)
+            start, end = spans[0]
+            if start < 0:
+                return
+            yield spans
+            at = end if end > at else end + 1  # an empty match
 
 
 def _in_blocks(text: str) -> str:

@@ -41,7 +41,9 @@ _SHAPE = (
     r"|[2-9]\d{9}"
     r")" + _EXTENSION
 )
-_SHAPES, _SHAPE_HERE = Pattern(_SHAPE), short(_SHAPE)
+_SHAPE_HERE = short(_SHAPE)
+# Where a shape may be. RE2 builds its states as it reads: for the shapes themselves it would never be done.
+_NUMBERS = Pattern(r"\(?\d(?:[ .\-/()]{0,3}\d){7,}")
 _LABELLED = Pattern(
     r"(?:phone|telephone|\btel\b|cell(?:phone)?|mobile|\bmob\b|\bgsm\b|whats ?app|\bsms\b|\bfax\b|hotline"
     r"|landline|text me|signal|viber|telegram"
@@ -59,8 +61,9 @@ _DATE_OR_TIME = short(
     r"|$)|^\d{1,2}([./\-])\d{1,2}[./\-]\d{2}$"
 )
 _THOUSANDS = short(r"^\+[ ]?\d{1,3}(?:[ .]\d{3})+$")
-_ONLY_A_DATE = short(r"(?:19|20)\d{2}([./\-])\d{1,2}\1\d{1,2}|\d{1,2}([./\-])\d{1,2}\2(?:19|20)\d{2}")
 _GROUP = short(r"\d+")
+_NEXT = short(r"\(|(?<!\d)\d")
+_MOST_NATIONAL = 13  # digits
 
 
 def _international(text: str) -> Iterator[Span]:
@@ -76,23 +79,21 @@ def _international(text: str) -> Iterator[Span]:
 
 
 def _national(text: str) -> Iterator[Span]:
-    for found in _SHAPES.finditer(text):
-        at, limit = found.span()
-        if _ONLY_A_DATE.fullmatch(text, at, limit):
-            continue
+    for begin, limit in _NUMBERS.places(text):
+        at = begin
         while at < limit:  # a date or an order number may stand right before a telephone number
-            match = _SHAPE_HERE.match(text[at : limit + 24])
+            match = _SHAPE_HERE.match(text, at, limit + 24)
             if match is not None:
-                full = at + match.end(1)
-                end = _one_number(text, at, full, most=13)
-                end = at + match.end() if end == full else end
-                if _is_national(text, at, end, len(digits_of(match.group(1)))):
+                full = match.end(1)
+                digits = len(digits_of(match[1]))
+                end = full if digits <= _MOST_NATIONAL else _one_number(text, at, full, _MOST_NATIONAL)
+                end = match.end() if end == full else end
+                if _is_national(text, at, end, digits):
                     yield Span(at, end, "PHONE")
                     at = end
                     continue
-            at += 1
-            while at < limit and not (text[at] == "(" or (text[at].isdigit() and not text[at - 1].isdigit())):
-                at += 1
+            following = _NEXT.search(text, at + 1, limit)
+            at = limit if following is None else following.end() - 1
 
 
 def _is_national(text: str, start: int, end: int, digits: int) -> bool:

@@ -23,7 +23,7 @@ def normal_form(kind: str, value: str) -> str:
     """Return what two ways to write the same value have in common: case, spaces, and the signs between digits."""
     if kind in _SPELLED:
         return " ".join(value.casefold().split())
-    return "".join(filter(str.isalnum, value)).upper()
+    return (value if value.isalnum() else "".join(filter(str.isalnum, value))).upper()
 
 
 class Placeholders:

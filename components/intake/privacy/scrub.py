@@ -5,10 +5,11 @@ and the family's recognizers, which are more of them and slower, see windows aro
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain
 
 import numpy as np
 
@@ -17,8 +18,8 @@ from flywheel.components.intake.privacy.families import FAMILIES, Family
 from flywheel.components.intake.privacy.matching_text import FoldedBatch, MatchingText, fold_all, readable
 from flywheel.components.intake.privacy.placeholders import PLACEHOLDER, Placeholders
 from flywheel.components.intake.privacy.repeats import Repeats
-from flywheel.components.intake.privacy.spans import BORDER, CUT, TAKEN, Recognizer, Span
-from flywheel.components.intake.privacy.windows import Compact, Joined
+from flywheel.components.intake.privacy.spans import CUT, TAKEN, Recognizer, Span
+from flywheel.components.intake.privacy.windows import Compact, Hits, Joined
 
 _CHUNK = 1 << 22  # characters looked at together: enough to share the fixed costs, few enough for the cache
 _FEW = 64  # values that are looked for one by one before the text is read word by word
@@ -61,50 +62,53 @@ def scrub_texts(
     """
     more = named_entities.configured() if extra is None else tuple(extra)
     result = list(texts)
-    counts: Counter[str] = Counter()
-    members: dict[int, list[int]] = {}
-    for index, group in enumerate(groups if groups is not None else range(len(texts))):
-        members.setdefault(group, []).append(index)
-    for chunk in _chunks(members, texts):
-        order = [index for group in chunk for index in members[group]]
+    kinds: list[str] = []
+    for members in _chunks(groups, texts):
+        order = list(chain.from_iterable(members))
         batch = fold_all([texts[index] for index in order])
         if not batch.readable:
             for index in order:
                 result[index] = readable(texts[index])
         found = _find(batch, gated, more)
-        place = 0
-        for group in chunk:
-            mine = range(place, place + len(members[group]))
-            place = mine.stop
-            if not any(number in found for number in mine):
-                continue
-            folded = {number: batch.text(number) for number in mine}
+        starts = [0, *accumulate(map(len, members))]  # of the groups, in the batch
+        for group in dict.fromkeys([bisect_right(starts, number) - 1 for number in found]):
+            folded = {number: batch.text(number) for number in range(starts[group], starts[group + 1])}
             spans = _with_repeats({number: text.folded for number, text in folded.items()}, found)
-            originals = [texts[index] for index in members[group]]
-            placeholders = Placeholders(originals, keys[members[group][0]] if keys is not None else b"")
+            mine = members[group]
+            key = keys[mine[0]] if keys is not None else b""
+            placeholders = Placeholders([texts[index] for index in mine], key)
             for number, those in spans.items():
                 result[order[number]] = _replace(texts[order[number]], folded[number], those, placeholders)
-                counts.update([span.kind for span in those])
-    return ScrubResult(result, counts)
+                kinds += [span.kind for span in those]
+    return ScrubResult(result, Counter(kinds))
 
 
-def _chunks(members: dict[int, list[int]], texts: Sequence[str]) -> list[list[int]]:
-    chunks: list[list[int]] = [[]]
+def _chunks(groups: Sequence[int] | None, texts: Sequence[str]) -> Iterator[list[Sequence[int]]]:
+    """Yield the texts' numbers, those of each group together, as many as are looked at together."""
+    if groups is None:
+        of_group: Iterable[Sequence[int]] = zip(range(len(texts)))
+    else:
+        by_group: dict[int, list[int]] = {}
+        for index, group in enumerate(groups):
+            by_group.setdefault(group, []).append(index)
+        of_group = by_group.values()
+    chunk: list[Sequence[int]] = []
     size = 0
-    for group, indices in members.items():
+    for members in of_group:
         if size >= _CHUNK:
-            chunks.append([])
-            size = 0
-        chunks[-1].append(group)
-        size += sum(len(texts[index]) for index in indices)
-    return chunks
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(members)
+        for index in members:
+            size += len(texts[index])
+    yield chunk
 
 
 def _find(batch: FoldedBatch, gated: bool, extra: tuple[Recognizer, ...]) -> dict[int, list[Span]]:
     """Return the spans of each text that has any, in characters of the folded text, ascending."""
     joined = Joined(batch)
-    for match in _IN_BYTES.finditer(joined.raw):
-        joined.view[match.start() : match.end()] = TAKEN.encode() * (match.end() - match.start())
+    there = np.array([match.span() for match in _IN_BYTES.finditer(joined.raw)], np.int64).reshape(-1, 2)
+    joined.cover((there[:, 0], there[:, 1]))
     places: list[tuple[int, int, str]] = []
     for family in FAMILIES:
         places += _of_family(family.recognizers, joined, _windows(family, joined, gated))
@@ -123,35 +127,33 @@ def _find(batch: FoldedBatch, gated: bool, extra: tuple[Recognizer, ...]) -> dic
     return found
 
 
-def _windows(family: Family, joined: Joined, gated: bool) -> tuple[np.ndarray, np.ndarray]:
+def _windows(family: Family, joined: Joined, gated: bool) -> Hits:
     if not gated:
         return joined.whole()
-    starts, ends = family.trigger(bytes(joined.view))  # what is covered is a border for triggers as well
-    return joined.around(starts, ends, family.before, family.after) if len(starts) else (starts, ends)
+    return joined.around(*family.trigger(joined), family.before, family.after)
 
 
-def _of_family(
-    recognizers: tuple[Recognizer, ...], joined: Joined, windows: tuple[np.ndarray, np.ndarray]
-) -> list[tuple[int, int, str]]:
+def _of_family(recognizers: tuple[Recognizer, ...], joined: Joined, windows: Hits) -> list[tuple[int, int, str]]:
     """Return what recognizers find in windows, in bytes of the joined texts, and cover it there."""
     if not len(windows[0]):
         return []
     compact = Compact.of(joined, *windows)
-    text = compact.text
+    text = compact.raw.decode()
+    offsets = compact.offsets()
+    cuts = (compact.cuts if offsets is None else np.searchsorted(offsets, compact.cuts)).tolist()
     spans: list[Span] = []
     for recognize in recognizers:
         new = _new(recognize, text)
         while new:
             spans += new
             text = _cover(text, new)
-            new = _again(recognize, text, new)
+            new = _again(recognize, text, new, cuts)
     if not spans:
         return []
-    starts = compact.back(np.array([span.start for span in spans])).tolist()
-    ends = compact.back(np.array([span.end for span in spans])).tolist()
-    for start, end in zip(starts, ends, strict=True):
-        joined.view[start:end] = TAKEN.encode() * (end - start)
-    return list(zip(starts, ends, [span.kind for span in spans], strict=True))
+    places = np.array([(start, end) for start, end, _ in spans])
+    starts, ends = compact.back(places if offsets is None else offsets[places]).T
+    joined.cover((starts, ends))
+    return list(zip(starts.tolist(), ends.tolist(), [span.kind for span in spans], strict=True))
 
 
 def _new(recognize: Recognizer, view: str) -> list[Span]:
@@ -163,8 +165,15 @@ def _new(recognize: Recognizer, view: str) -> list[Span]:
     return kept
 
 
-def _again(recognize: Recognizer, view: str, found: list[Span]) -> list[Span]:
-    """Look again where something was found: a match may have eaten the beginning of the next."""
+def _again(recognize: Recognizer, view: str, found: list[Span], cuts: list[int]) -> list[Span]:
+    """Look again where something was found: a match may have eaten the beginning of the next.
+
+    Args:
+        recognize: What found it.
+        view: The windows, what was found covered.
+        found: What was found, ascending.
+        cuts: Where windows end, ascending.
+    """
     pieces: list[str] = []
     starts: list[int] = []  # of the pieces, in the view
     places: list[int] = []  # of the pieces, in their join
@@ -172,9 +181,10 @@ def _again(recognize: Recognizer, view: str, found: list[Span]) -> list[Span]:
     for span in found:
         if span.start < end:
             continue
-        start = max(view.rfind(CUT, end, span.start), view.rfind(BORDER, end, span.start), end)
-        behind = [place for place in (view.find(CUT, span.end), view.find(BORDER, span.end)) if place >= 0]
-        end = min(behind, default=len(view) - 1) + 1
+        behind = bisect_left(cuts, span.start)
+        start = max(cuts[behind - 1], end) if behind else end
+        behind = bisect_left(cuts, span.end, behind)
+        end = cuts[behind] + 1 if behind < len(cuts) else len(view)
         starts.append(start)
         places.append(size)
         pieces.append(view[start:end])
@@ -199,27 +209,40 @@ def _cover(view: str, spans: list[Span]) -> str:
 
 def _with_repeats(texts: dict[int, str], found: dict[int, list[Span]]) -> dict[int, list[Span]]:
     """Add the other places in the group where a value stands that was recognized by its surroundings only."""
-    kinds: dict[str, str] = {}
     mine = {index: found[index] for index in texts if index in found}
+    if len(texts) == 1:  # the usual case: one text, and each value in it stands there once
+        ((index, text),) = texts.items()
+        if all(kind != "NAME" and text.count(text[start:end]) == 1 for start, end, kind in mine[index]):
+            return mine
+    kinds: dict[str, str] = {}
+    values = {index: [texts[index][span.start : span.end] for span in spans] for index, spans in mine.items()}
     for index, spans in mine.items():
-        for span in spans:
-            value = texts[index][span.start : span.end]
+        for span, value in zip(spans, values[index], strict=True):
             words = names.words_of(value) if span.kind == "NAME" else ()
             for text in (value, *words):
                 if len(text) >= (3 if span.kind == "NAME" else 5):
                     kinds.setdefault(text, span.kind)
     for index, text in texts.items():
-        view = _cover(text, mine.get(index, []))
-        if len(kinds) > _FEW or any(value in view for value in kinds):
-            again = Repeats(kinds).find(PLACEHOLDER.sub(lambda match: TAKEN * len(match.group()), view))
-            mine[index] = sorted([*mine.get(index, []), *again], key=lambda span: span.start)
-    return {index: spans for index, spans in mine.items() if spans}
+        if len(kinds) > _FEW or any(_elsewhere(value, text, values.get(index, ())) for value in kinds):
+            view = PLACEHOLDER.sub(lambda match: TAKEN * len(match.group()), _cover(text, mine.get(index, [])))
+            mine[index] = sorted([*mine.get(index, []), *Repeats(kinds).find(view)], key=lambda span: span.start)
+    return mine
+
+
+def _elsewhere(value: str, text: str, taken: Sequence[str]) -> bool:
+    """Whether a value may stand in a text outside of what was found there."""
+    times = text.count(value)
+    return times > 0 and times > sum([one.count(value) for one in taken])
 
 
 def _replace(text: str, matching: MatchingText, spans: list[Span], placeholders: Placeholders) -> str:
+    folded, origin = matching
     pieces, at = [], 0
-    for span in spans:
-        start, end = matching.original_span(span.start, span.end)
-        pieces += [text[at:start], placeholders.of(span.kind, matching.folded[span.start : span.end])]
+    for start, end, kind in spans:
+        value = folded[start:end]
+        if origin is not None:
+            start, end = matching.original_span(start, end)  # noqa: PLW2901
+        pieces += [text[at:start], placeholders.of(kind, value)]
         at = end
-    return readable("".join((*pieces, text[at:])))
+    pieces.append(text[at:])
+    return readable("".join(pieces))

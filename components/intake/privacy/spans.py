@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from flywheel.components.intake.privacy.patterns import Pattern
 
@@ -12,8 +12,7 @@ BORDER = "\x1e"  # a text begins or ends here
 TAKEN = "\x1f"  # covers what was found already
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """Characters `start` to `end` of a folded text are personal data of this kind."""
 
     start: int
@@ -59,6 +58,8 @@ def _word(character: str) -> bool:
 
 def by_group(compiled: Pattern, kind: str, group: int = 1) -> Recognizer:
     """Make a recognizer of a pattern whose group is the personal data."""
+    if group == 0:
+        return lambda text: (Span(start, end, kind) for start, end in compiled.places(text))
 
     def recognize(text: str) -> Iterator[Span]:
         for match in compiled.finditer(text):

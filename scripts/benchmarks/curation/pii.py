@@ -74,7 +74,7 @@ def _form(text: str) -> str:
 STAGE = Stage(
     name="pii",
     title="Personal data",
-    rows=20_000,
+    rows=50_000,
     prepare=prepare,
     quality=quality,
     goals=(

@@ -26,7 +26,7 @@ def run(data: Path, out: Path) -> dict[str, Any]:
             done = scrub_texts([record["text"] for record in batch])
             found += done.counts.total()
             file.writelines(
-                orjson.dumps({"id": record["id"], "text": text}) + b"\n"
+                orjson.dumps({"id": record["id"], "text": text}, option=orjson.OPT_APPEND_NEWLINE)
                 for record, text in zip(batch, done.texts, strict=True)
             )
     return {"found": found}

@@ -43,9 +43,16 @@ class StandardPattern:
         """Matches from left to right."""
         return self._compiled.finditer(text)
 
+    def places(self, text: str) -> list[tuple[int, int]]:
+        """Where they are."""
+        return [match.span() for match in self._compiled.finditer(text)]
+
 
 MODULES = (bank, identity, network, phones)
-RECOGNIZERS = (*network.RECOGNIZERS, *bank.RECOGNIZERS, *identity.RECOGNIZERS[:2], *phones.RECOGNIZERS)
+RECOGNIZERS = (
+    *(*network.SIGNED, *network.SPELLED, *network.MACHINES, *network.LABELLED),
+    *(*bank.RECOGNIZERS, *identity.RECOGNIZERS[:2], *phones.RECOGNIZERS),
+)
 
 
 def _exchange() -> None:
