@@ -76,11 +76,18 @@ from flywheel.components.curation.stages.deduplicate import deduplicate
 from flywheel.components.intake.ingest import ingest
 from flywheel.components.store import delta_table, engine
 
+def where(unit):
+    import ray
+    return pa.table({"node": [ray.get_runtime_context().get_node_id()]})
+
 if __name__ == "__main__":
     name, address, log, out = sys.argv[1:]
     out = Path(out)
     now = datetime(2026, 11, 21, tzinfo=UTC)
-    with engine.running(name, address):  # started once for both stages
+    nodes = set()
+    with engine.running(name, address) as on:  # started once for both stages
+        if name == "ray":
+            nodes = {part["node"][0].as_py() for part in on.map(where, [pa.table({"n": [n]}) for n in range(8)])}
         engine.running = lambda *ignored: __import__("contextlib").nullcontext(engine.Engine(name, 2))
         from flywheel.components.curation.stages import deduplicate as stage
         from flywheel.components.intake import ingest as intake
@@ -96,7 +103,7 @@ if __name__ == "__main__":
         rows = delta_table.read(delta_table.latest(str(out / "store"), table))
         with pa.OSFile(str(out / f"{table}.arrow"), "wb") as file, pa.ipc.new_file(file, rows.schema) as writer:
             writer.write_table(rows.combine_chunks())
-    print(json.dumps({"rows": summary.rows_in, "pii": dict(summary.pii), "accepted": summary.accepted}))
+    print(json.dumps({"rows": summary.rows_in, "pii": dict(summary.pii), "accepted": summary.accepted, "nodes": len(nodes)}))
 """
 
 
@@ -118,22 +125,35 @@ def log_lines():
     yield "no json"
 
 
+@pytest.fixture
+def two_nodes():
+    """A Ray cluster of two nodes, each with processes and an object store of its own."""
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=node)
+    try:
+        cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
+        cluster.wait_for_nodes()
+        yield cluster.address
+    finally:
+        cluster.shutdown()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_native_and_ray_write_the_same_bytes(tmp_path):
-    pytest.importorskip("ray")
+def test_native_and_two_nodes_of_ray_write_the_same_bytes(tmp_path, monkeypatch, request):
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    head = request.getfixturevalue("two_nodes")
     log = tmp_path / "log.jsonl"
     log.write_text("\n".join(log_lines()))
     os.utime(log, (1_790_000_000, 1_790_000_000))
     script = tmp_path / "both.py"
     script.write_text(BOTH)
-    settings = os.environ | {
-        "FLYWHEEL_PSEUDONYM_KEY": "ab" * 16,
-        "RAY_DEFAULT_OBJECT_STORE_MEMORY_BYTES": str(100 << 20),
-        "RAY_AUTH_MODE": "disabled",
-    }
+    settings = os.environ | {"FLYWHEEL_PSEUDONYM_KEY": "ab" * 16}
     files = {}
-    for name, address in (("native", ""), ("ray", "local")):
+    for name, address in (("native", ""), ("ray", head)):
         out = tmp_path / name
         out.mkdir()
         command = [sys.executable, str(script), name, address, str(log), str(out)]
@@ -142,6 +162,7 @@ def test_native_and_ray_write_the_same_bytes(tmp_path):
         said = json.loads(done.stdout.strip().splitlines()[-1])
         assert (said["rows"], said["accepted"]) == (901, 900)
         assert said["pii"]["EMAIL"] >= 900
+        assert said["nodes"] == (2 if name == "ray" else 0)
         named = ("interactions.arrow", "feedback.arrow", "quarantine.arrow", "labels.npy")
         files[name] = {file: Path(out, file).read_bytes() for file in named}
         import pyarrow.parquet as pq
