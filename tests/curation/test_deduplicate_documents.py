@@ -4,7 +4,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from flywheel.components.curation.stages import deduplicate_documents as deduplicate_documents_stage
+from flywheel.components.curation.stages import record_file
 from flywheel.components.curation.stages.deduplicate_documents import deduplicate_documents
+from flywheel.components.store.tables import row_id
 
 LONG = " ".join(f"w{number}" for number in range(60))
 ROWS = [
@@ -38,6 +41,9 @@ def test_one_record_of_a_group_stays_and_every_record_has_its_group(tmp_path):
     names = groups["group_id"].to_pylist()
     assert names[0] == names[2] != names[1] == names[3]
     assert kept["group_id"].to_pylist() == [names[0], names[1], names[4]]
+    texts = [row["text"] or "" for row in ROWS]
+    ids = [row_id("document", one) for one in texts]
+    assert names == [min(ids[0], ids[2]), min(ids[1], ids[3]), min(ids[0], ids[2]), min(ids[1], ids[3]), ids[4]]
     assert (record.rows.rows_in, record.rows.accepted, record.rows.duplicates) == (5, 3, 2)
 
 
@@ -117,3 +123,51 @@ def test_the_component_records_itself_and_its_metrics(tmp_path):
     assert (step.step, step.rows.duplicates) == ("deduplicate_documents", 2)
     assert artifacts[-1].metrics == {"exact": 1, "near": 1, "semantic": 0, "groups": 3}
     assert pq.read_table(artifacts[2].path).num_rows == len(ROWS)
+
+
+def test_what_is_read_in_small_parts_is_the_same_whole(tmp_path, monkeypatch):
+    rows = [
+        {"text": f"{LONG} {number % 7}", "at": number % 5, "n": None if number < 9 else 1.5} for number in range(60)
+    ]
+    path = lines(tmp_path, rows)
+    whole = [run(tmp_path, path, first_by="at")[1:], pa.Table.from_pylist(rows)]
+    monkeypatch.setattr(record_file, "_READ", 700)
+    monkeypatch.setattr(record_file, "_ROWS", 7)
+    monkeypatch.setattr(deduplicate_documents_stage, "_ROWS", 11)
+    source = record_file.RecordFile(path)
+    parts = list(source.batches(["at", "text"]))
+    assert len(parts) == 20
+    assert pa.Table.from_batches(parts).to_pylist() == [{"at": row["at"], "text": row["text"]} for row in rows]
+    again = run(tmp_path, path, first_by="at")[1:]
+    assert [table.to_pylist() for table in again] == [table.to_pylist() for table in whole[0]]
+    stored = tmp_path / "rows.parquet"
+    pq.write_table(whole[1], stored, row_group_size=13)
+    again = run(tmp_path, str(stored), first_by="at")[1:]
+    assert [table.to_pylist() for table in again] == [table.to_pylist() for table in whole[0]]
+
+
+def test_json_lines_with_other_ends_blank_lines_and_a_late_column(tmp_path, monkeypatch):
+    monkeypatch.setattr(record_file, "_READ", 8)
+    monkeypatch.setattr(record_file, "_SHOWN", 30)
+    path = tmp_path / "records"
+    path.write_bytes(b'{"text": "one", "n": 1}\r\n\r\n\n{"text": "two", "n": 2}\r\n{"text": "three", "late": true}')
+    source = record_file.RecordFile(str(path))
+    assert source.schema.names == ["text", "n"]
+    assert [row for batch in source.batches() for row in batch.to_pylist()] == [
+        {"text": "one", "n": 1},
+        {"text": "two", "n": 2},
+        {"text": "three", "n": None},
+    ]
+    monkeypatch.setattr(record_file, "_SHOWN", 1000)
+    assert record_file.RecordFile(str(path)).schema.names == ["text", "n", "late"]
+    path.write_text('{"at": "2026-01-01", "tags": [], "n": 1}\n{"at": "soon", "tags": ["a"], "n": 1.5}\n')
+    source = record_file.RecordFile(str(path))
+    assert [str(kind) for kind in source.schema.types] == ["string", "list<item: string>", "double"]
+    assert [row for batch in source.batches() for row in batch.to_pylist()] == [
+        {"at": "2026-01-01", "tags": [], "n": 1.0},
+        {"at": "soon", "tags": ["a"], "n": 1.5},
+    ]
+    empty = tmp_path / "empty"
+    empty.write_bytes(b"")
+    with pytest.raises(ValueError, match="empty is neither Parquet nor JSON lines"):
+        record_file.RecordFile(str(empty))

@@ -7,8 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from flywheel.components.curation.duplicates import candidates, jaccard, shingles
-from flywheel.components.curation.duplicates.document_groups import EXACT, NEAR, groups
+from flywheel.components.curation.duplicates import buckets, candidates, document_groups, jaccard, rarest, shingles
+from flywheel.components.curation.duplicates.buckets import Buckets
+from flywheel.components.curation.duplicates.document_groups import EXACT, KINDS, NEAR, groups
+from flywheel.components.curation.duplicates.edges import Forest, connected
+from flywheel.components.curation.duplicates.spilled_texts import HeldTexts, SpilledTexts
 
 WORDS = [f"w{number}" for number in range(400)]
 
@@ -65,7 +68,7 @@ text = st.text(alphabet="ab cB.,!\n\t'-_éß日本ทа1", max_size=40)
 def test_shingles_are_those_of_the_definition(texts, words, chunk):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shingles, "_CHUNK", chunk)
-        blocks = list(shingles.shingled(texts, words))
+        blocks = list(shingles.shingled(HeldTexts(texts), np.arange(len(texts)), words))
     found = [block.hashes[block.first[i] : block.first[i + 1]] for block in blocks for i in range(len(block.first) - 1)]
     assert sum(len(block.counts) for block in blocks) == len(found) == len(texts)
     names: dict[tuple[str, ...], int] = {}
@@ -82,7 +85,7 @@ def test_shingles_are_those_of_the_definition(texts, words, chunk):
 def test_words_longer_than_eight_bytes_differ_in_any_letter():
     base = "internationalization" * 3
     changed = [base[:i] + "X" + base[i + 1 :] for i in range(len(base))]
-    block = next(iter(shingles.shingled([base, *changed], 1)))
+    block = next(iter(shingles.shingled(HeldTexts([base, *changed]), np.arange(1 + len(changed)), 1)))
     assert len(set(block.hashes.tolist())) == len(changed) + 1
 
 
@@ -92,7 +95,7 @@ def test_similarity_is_that_of_the_sets(texts, words):
     left, right = np.triu_indices(len(texts))
 
     def blocks(documents):
-        return shingles.shingled([texts[i] for i in documents.tolist()], words)
+        return shingles.shingled(HeldTexts(texts), documents, words)
 
     found = jaccard.similarities(left, right, blocks)
     sets = [sets_of(one, words) for one in texts]
@@ -147,7 +150,7 @@ def test_the_first_of_a_group_stays_and_every_other_record_has_its_reason():
     found = groups(texts)
     assert found.labels.tolist() == [0, 1, 0, 0, 2, 2, 3, 1]
     assert found.survivors.tolist() == [0, 1, 4, 6]
-    assert found.kinds().tolist() == ["", "", EXACT, NEAR, "", EXACT, "", EXACT]
+    assert [KINDS[kind] for kind in found.kinds().tolist()] == ["", "", EXACT, NEAR, "", EXACT, "", EXACT]
     near = found.edges.kind == NEAR
     assert found.edges.similarity[near] == pytest.approx([51 / 61])
     assert set(found.edges.similarity[~near].tolist()) == {1.0}
@@ -185,3 +188,69 @@ def test_long_documents_just_above_the_threshold_are_found_and_just_below_are_no
         wanted.append(changed == 100)
     labels = groups(texts, 0.8, words=1).labels
     assert (labels[0::2] == labels[1::2]).tolist() == wanted
+
+
+@pytest.fixture
+def small_buckets(monkeypatch):
+    """Buckets of 64 numbers and of few texts, so that few records need many files."""
+    for module in (buckets, rarest):
+        monkeypatch.setattr(module, "ROOM", 64)
+    monkeypatch.setattr(document_groups, "_LENGTH", 3000)
+    monkeypatch.setattr(document_groups, "_EQUAL", 3)
+    monkeypatch.setattr(shingles, "_DOCUMENTS", 7)
+
+
+def spilled(texts: list[str], parts: int = 3, order: np.ndarray | None = None) -> SpilledTexts:
+    found = SpilledTexts()
+    for start in range(0, len(texts), parts):
+        found.append(texts[start : start + parts])
+    return found.finish(order)
+
+
+@pytest.mark.parametrize("many", [2, 24])
+@pytest.mark.parametrize("boilerplate", [0.3, 1.0])
+def test_texts_in_a_file_and_pairs_in_buckets_give_the_same_groups(monkeypatch, small_buckets, many, boilerplate):
+    monkeypatch.setattr(candidates, "MANY", many)
+    for seed, longest in enumerate((12, 60, 200)):
+        texts = [*corpus(seed, 70, longest, boilerplate), "...", "???", "...", "w1 w1 w2 w2", "w2 w2 w1 w1"]
+        with Buckets(10 * len(texts)) as several:
+            assert several.count > 8
+        with spilled(texts) as on_disk:
+            found = groups(on_disk, 0.7, 3)
+        with monkeypatch.context() as whole:
+            whole.setattr(buckets, "ROOM", 1 << 21)
+            expected = groups(texts, 0.7, 3)
+        assert found.labels.tolist() == expected.labels.tolist() == components(texts, 0.7, 3)
+        assert found.survivors.tolist() == expected.survivors.tolist()
+        assert found.kinds().tolist() == expected.kinds().tolist()
+        edges = found.edges
+        assert connected(len(texts), edges.left, edges.right).tolist() == found.labels.tolist()
+        sets = [sets_of(one, 3) for one in texts]
+        near = edges.kind == NEAR
+        true = [jaccard_of(sets[i], sets[j]) for i, j in zip(edges.left[near], edges.right[near], strict=True)]
+        assert edges.similarity[near].tolist() == true
+
+
+@given(st.lists(text, max_size=20), st.randoms(use_true_random=False))
+@settings(max_examples=30, deadline=None)
+def test_texts_come_back_from_the_file_in_any_order(texts, chance):
+    order = list(range(len(texts)))
+    chance.shuffle(order)
+    texts = [*texts, "half a surrogate \ud800"]
+    order = np.array([*order, len(texts) - 1])
+    with spilled(texts) as plain, spilled(texts, 5, order) as mixed:
+        assert plain.read(np.arange(len(texts))) == texts
+        assert plain.read(order[::-1]) == [texts[i] for i in order[::-1]]
+        assert mixed.read(np.arange(len(texts))) == [texts[i] for i in order]
+        assert plain.lengths.tolist() == [len(one.encode("utf-8", "surrogatepass")) for one in texts]
+        assert plain.read(np.arange(0)) == []
+
+
+def test_a_forest_joins_as_connected_components_do():
+    dice = np.random.default_rng(4)
+    forest, left, right = Forest(np.arange(60)), dice.integers(60, size=40), dice.integers(60, size=40)
+    for start in range(0, 40, 7):
+        forest.join(left[start : start + 7], right[start : start + 7])
+    expected = connected(60, left, right)
+    assert forest.labels().tolist() == expected.tolist()
+    assert 1 < expected.max() < 59

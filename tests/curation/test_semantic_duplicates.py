@@ -5,7 +5,7 @@ import pytest
 
 from flywheel.components.curation import corrections
 from flywheel.components.curation.duplicates import deduplication, semantic_duplicates
-from flywheel.components.curation.duplicates.document_groups import groups
+from flywheel.components.curation.duplicates.document_groups import KINDS, groups
 from flywheel.components.curation.duplicates.edges import SEMANTIC
 from flywheel.components.curation.encoders import encoder
 
@@ -83,7 +83,7 @@ def test_the_same_words_in_another_order_are_one_group_if_wanted():
     assert groups(SAME).labels.tolist() == [0, 1]
     found = groups(SAME, semantic=0.9)
     assert found.labels.tolist() == [0, 0]
-    assert found.kinds().tolist() == ["", SEMANTIC]
+    assert [KINDS[kind] for kind in found.kinds().tolist()] == ["", SEMANTIC]
     assert found.edges.similarity[0] == pytest.approx(1, abs=0.1)
 
 

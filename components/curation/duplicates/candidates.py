@@ -12,6 +12,8 @@ Documents of few shingles are taken whole: for them both statements are certain.
 the others for the first statement is taken whole, and one that even then has too few is compared through its rarest
 shingles, as the prefix filter does (Bayardo, Ma & Srikant 2007, "Scaling up all pairs similarity search"; Xiao et al.
 2008, "Efficient similarity joins for near duplicate detection").
+
+Sampled shingles and the pairs that they make lie in buckets (`buckets`), so that memory holds one bucket at a time.
 """
 
 import math
@@ -22,11 +24,12 @@ from itertools import accumulate
 
 import numpy as np
 
+from flywheel.components.curation.duplicates import rarest
+from flywheel.components.curation.duplicates.buckets import Buckets, distinct
 from flywheel.components.curation.duplicates.shingles import NONE, Shingles
 
 MISS = 1e-9  # probability of missing one pair
 MANY = 24  # a shingle of more documents makes no pairs
-WINDOW = 2000  # documents of boilerplate only: one is compared with so many others of the same shingle, in order
 _SHARED = 26  # sampled shingles to expect that a pair shares: it shares none with probability exp(-26)
 
 Blocks = Callable[[np.ndarray], Iterable[Shingles]]
@@ -34,19 +37,28 @@ Blocks = Callable[[np.ndarray], Iterable[Shingles]]
 
 @dataclass(frozen=True)
 class Sample:
-    """Sampled shingles of documents.
+    """Sampled shingles of n documents.
 
     Attributes:
-        hashes: Shape (s,), uint64.
-        documents: Shape (s,), int64: whose they are.
-        counts: Shape (n,), int64: shingles of each document, repetitions counted.
+        keys: For every sampled shingle its hash, shifted left by `bits`, with the number of its document below.
+        bits: Bits of a document number.
+        counts: Shape (n,), int32: shingles of each document, repetitions counted.
         totals: Shape (n,), uint64: sum of each document's hashes; equal texts have equal counts and sums.
     """
 
-    hashes: np.ndarray
-    documents: np.ndarray
+    keys: Buckets
+    bits: int
     counts: np.ndarray
     totals: np.ndarray
+
+    def add(self, hashes: np.ndarray, documents: np.ndarray) -> None:
+        """Add shingles; those of one hash come into one bucket."""
+        keys = hashes << np.uint64(self.bits) | documents.astype(np.uint64)
+        self.keys.add(keys, hashes & np.uint64(self.keys.count - 1))
+
+    def documents(self, keys: np.ndarray) -> np.ndarray:
+        """Whose shingles the keys are, int64."""
+        return (keys & np.uint64((1 << self.bits) - 1)).astype(np.int64)
 
 
 def rate(counts: np.ndarray, share: float) -> np.ndarray:
@@ -54,89 +66,122 @@ def rate(counts: np.ndarray, share: float) -> np.ndarray:
     return np.minimum(1.0, _SHARED / share / np.maximum(counts, 1))
 
 
-def sample(blocks: Iterable[Shingles], share: float) -> Sample:
+def expected(lengths: np.ndarray, share: float) -> int:
+    """About how many shingles are sampled of texts of so many characters; decides the number of buckets."""
+    return int(np.minimum(lengths // 5 + 1, int(_SHARED / share) + 1).sum())
+
+
+def sample(blocks: Iterable[Shingles], count: int, share: float, keys: Buckets) -> Sample:
     """Sample documents block by block.
 
     Args:
         blocks: Shingles of all documents, in order.
-        share: Least part of the shared shingles of the pairs to find, in (0, 1]; 0: take every shingle.
+        count: Number of documents.
+        share: Least part of the shared shingles of the pairs to find, in (0, 1].
+        keys: Empty buckets.
     """
-    hashes, documents, counts, totals, done = [], [], [], [], 0
+    sampled = Sample(
+        keys, max(1, (count - 1).bit_length()), np.zeros(count, dtype=np.int32), np.zeros(count, dtype=np.uint64)
+    )
+    done = 0
     for block in blocks:
         lengths = np.diff(block.first)
-        part = rate(block.counts, share) if share else np.ones(len(lengths))
+        part = rate(block.counts, share)
         limits = np.where(part < 1, np.minimum(part, 0.9999) * 2.0**64, 0).astype(np.uint64)
         limits[part >= 1] = NONE
         places = np.flatnonzero(block.hashes < np.repeat(limits, lengths))
-        hashes.append(block.hashes[places])
-        documents.append(done + np.searchsorted(block.first, places, side="right") - 1)
-        counts.append(block.counts)
-        sums = np.zeros(len(lengths), dtype=np.uint64)
+        sampled.add(block.hashes[places], done + np.searchsorted(block.first, places, side="right") - 1)
+        sampled.counts[done : done + len(lengths)] = block.counts
         some = np.flatnonzero(lengths)
         if len(some):
-            sums[some] = np.add.reduceat(block.hashes, block.first[some])
-        totals.append(sums)
+            sampled.totals[done + some] = np.add.reduceat(block.hashes, block.first[some])
         done += len(lengths)
-    if not counts:
-        none = np.zeros(0, dtype=np.int64)
-        return Sample(none.astype(np.uint64), none, none, none.astype(np.uint64))
-    return Sample(np.concatenate(hashes), np.concatenate(documents), np.concatenate(counts), np.concatenate(totals))
+    return sampled
 
 
 def pairs(
-    sampled: Sample, blocks: Blocks, share: float, labels: Callable[[], np.ndarray]
+    sampled: Sample, alone: np.ndarray, blocks: Blocks, share: float, groups: Callable[[np.ndarray], np.ndarray]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs that may share the part `share` of the distinct shingles of either document.
 
     Args:
-        sampled: Sample of n documents.
+        sampled: Sample of n documents; its keys are used up.
+        alone: Documents that take part, shape (n,), bool: of equal ones, one stands for the others.
         blocks: Makes the shingles of chosen documents again, in the order given.
         share: Least part of the shared shingles, in (0, 1].
-        labels: Groups of the documents by what was yielded so far, shape (n,); inside them no pair is of use.
+        groups: A number of the group of each of the documents asked for, by what was yielded so far; inside one, no
+            pair is of use.
 
     Yields:
         Two arrays of document numbers, left smaller than right; no pair twice in one block.
     """
-    bits = max(1, int(len(sampled.counts) - 1).bit_length())
-    low = np.uint64((1 << bits) - 1)
-    keys = distinct(sampled.hashes << np.uint64(bits) | sampled.documents.astype(np.uint64))
-    rates = rate(sampled.counts, share)
+    whole = rate(sampled.counts, share) >= 1
     while True:
-        documents = (keys & low).astype(np.int64)
-        runs = _run_lengths(keys >> np.uint64(bits))
-        rare = runs <= MANY
-        found = np.bincount(documents, minlength=len(rates))
-        useful = np.bincount(documents[rare], minlength=len(rates))
-        part = np.flatnonzero((rates < 1) & (found > 0))  # equal texts but one have no sample
+        found, useful, couples = _tally(sampled, alone)
+        part = np.flatnonzero(~whole & (found > 0))  # equal texts but one have no sample
         poor = part[useful[part] < _enough(found[part], share)]
         if not len(poor):
             break
-        more = sample(blocks(poor), share=0)
-        fresh = more.hashes << np.uint64(bits) | poor[more.documents].astype(np.uint64)
-        fresh.sort()
-        keys = np.insert(keys, np.searchsorted(keys, fresh), fresh)
-        keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])]
-        rates[poor] = 1
-    missing = np.floor((1 - share) * found + 1e-9).astype(np.int64)
+        done = 0
+        for block in blocks(poor):
+            owners = np.repeat(poor[done : done + len(block.counts)], np.diff(block.first))
+            real = block.hashes != NONE
+            sampled.add(block.hashes[real], owners[real])
+            done += len(block.counts)
+        whole[poor] = True
+    missing = np.floor((1 - share) * found + 1e-9).astype(np.int32)
     least = found - missing
     least[part] = _certain(found[part], share)
     least -= found - useful  # of the shared ones that were not counted, because many have them
-    several = rare & (runs > 1)
-    left, right, shared = _counted(*_side_by_side(keys[several] >> np.uint64(bits), documents[several], MANY), bits)
-    view = np.where(rates[left] <= rates[right], left, right)
-    kept = shared >= np.maximum(1, least[view])
-    yield left[kept], right[kept]
-    lost = (rates == 1) & (useful <= missing) & (found > 0)
-    yield from _through_rarest(keys, documents, runs, lost, missing, bits, labels)
+    lost = whole & (useful <= missing) & (found > 0)
+    with Buckets(2 * couples) as together, Buckets(2 * int(found[lost].sum()), width=2) as boilerplate:
+        for bucket in range(sampled.keys.count):
+            _deal(sampled, sampled.keys.take(bucket), lost, together, boilerplate)
+        for bucket in range(together.count):
+            yield _enough_shared(together.take(bucket), sampled, whole, least, share)
+        yield from rarest.pairs(boilerplate, missing, MANY, sampled.bits, groups)
+
+
+def _deal(sampled: Sample, keys: np.ndarray, lost: np.ndarray, together: Buckets, boilerplate: Buckets) -> None:
+    """Put pairs that share a shingle into the buckets of their left ones, and the shingles of lost documents too."""
+    documents, runs = sampled.documents(keys), _run_lengths(keys >> np.uint64(sampled.bits))
+    mine = np.flatnonzero(lost[documents])
+    if len(mine):
+        rows = np.column_stack([keys[mine], runs[mine].astype(np.uint64)])
+        boilerplate.add(rows, documents[mine] * boilerplate.count // len(lost))
+    several = (runs <= MANY) & (runs > 1)
+    keys, documents = keys[several] >> np.uint64(sampled.bits), documents[several]
+    del runs, several
+    for left, right in _side_by_side(keys, documents, MANY):
+        together.add((left << sampled.bits | right).astype(np.uint64), left * together.count // len(lost))
+
+
+def _tally(sampled: Sample, alone: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Of each document its distinct shingles in the sample and those of them that make pairs; and how many they make.
+
+    The buckets hold their keys sorted afterwards, each once, without the documents that take no part.
+    """
+    found, useful, couples = np.zeros(len(alone), dtype=np.int32), np.zeros(len(alone), dtype=np.int32), 0
+    for bucket in range(sampled.keys.count):
+        keys = distinct(sampled.keys.take(bucket))
+        documents = sampled.documents(keys)
+        inside = alone[documents]
+        keys, documents = keys[inside], documents[inside]
+        runs = _run_lengths(keys >> np.uint64(sampled.bits))
+        rare = runs <= MANY
+        found += np.bincount(documents, minlength=len(alone)).astype(np.int32)
+        useful += np.bincount(documents[rare], minlength=len(alone)).astype(np.int32)
+        couples += int((runs[rare] - 1).sum()) // 2
+        sampled.keys.put(bucket, keys)
+    return found, useful, couples
 
 
 def _run_lengths(hashes: np.ndarray) -> np.ndarray:
     """For every element of a sorted array, how often its value occurs."""
-    borders = (
-        np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1], [True]])) if len(hashes) else np.zeros(1)
-    )
-    lengths = np.diff(borders)
-    return np.repeat(lengths, lengths.astype(np.int64))
+    if not len(hashes):
+        return np.zeros(0, dtype=np.int64)
+    lengths = np.diff(np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1], [True]])))
+    return np.repeat(lengths, lengths)
 
 
 def _enough(found: np.ndarray, share: float) -> np.ndarray:
@@ -162,66 +207,24 @@ def _least_count(trials: int, probability: float, upper: bool) -> int:
     return trials + 1 - within if upper else within
 
 
-def _side_by_side(hashes: np.ndarray, documents: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
+def _side_by_side(hashes: np.ndarray, documents: np.ndarray, longest: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """All pairs inside the runs of equal hashes, each run at most `longest` long; a pair once a run."""
-    left, right = [documents[:0]], [documents[:0]]
     for apart in range(1, min(longest, len(hashes))):
         same = np.flatnonzero(hashes[apart:] == hashes[:-apart])
         if not len(same):
             break
-        left.append(documents[same])
-        right.append(documents[same + apart])
-    return np.concatenate(left), np.concatenate(right)
+        yield documents[same], documents[same + apart]
 
 
-def _counted(left: np.ndarray, right: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    packed = np.sort(left << bits | right)
-    begin = np.flatnonzero(np.concatenate([[True], packed[1:] != packed[:-1]])) if len(packed) else packed
-    counts = np.diff([*begin, len(packed)])
-    return packed[begin] >> bits, packed[begin] & ((1 << bits) - 1), counts
-
-
-def distinct(values: np.ndarray) -> np.ndarray:
-    """Sorted distinct values, in place; `np.unique` hashes integers since NumPy 2.3, which takes many times as long."""
-    values.sort()
-    return values[np.concatenate([[True], values[1:] != values[:-1]])] if len(values) else values
-
-
-def _through_rarest(
-    keys: np.ndarray,
-    documents: np.ndarray,
-    runs: np.ndarray,
-    lost: np.ndarray,
-    missing: np.ndarray,
-    bits: int,
-    labels: Callable[[], np.ndarray],
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of documents that have hardly any shingle of their own, by the prefix filter: rarest shingles first."""
-    mine = np.flatnonzero(lost[documents])
-    if not len(mine):
-        return
-    order = mine[np.lexsort((keys[mine], runs[mine], documents[mine]))]
-    owners = documents[order]
-    begin = np.flatnonzero(np.concatenate([[True], owners[1:] != owners[:-1]]))
-    rank = np.arange(len(order)) - np.repeat(begin, np.diff([*begin, len(order)]))
-    prefix = order[(rank <= missing[owners]) & (runs[order] > MANY)]
-    prefix.sort()
-    hashes, owners = keys[prefix] >> np.uint64(bits), documents[prefix]
-    for apart in range(1, WINDOW):
-        if apart & (apart - 1) == 0:  # at every power of two
-            open_ = _not_one_group(hashes, labels()[owners])
-            hashes, owners = hashes[open_], owners[open_]
-        same = np.flatnonzero(hashes[apart:] == hashes[:-apart])
-        if not len(same):
-            return
-        packed = distinct(owners[same] << bits | owners[same + apart])
-        yield packed >> bits, packed & ((1 << bits) - 1)
-
-
-def _not_one_group(hashes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Which elements are in a run of equal hashes that has several labels."""
-    if not len(hashes):
-        return np.zeros(0, dtype=bool)
-    begin = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]]))
-    several = np.minimum.reduceat(labels, begin) < np.maximum.reduceat(labels, begin)
-    return np.repeat(several, np.diff([*begin, len(hashes)]))
+def _enough_shared(
+    packed: np.ndarray, sampled: Sample, whole: np.ndarray, least: np.ndarray, share: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of the pairs, one for every shingle that made it, those that share enough; each once."""
+    packed.sort()
+    begin = np.flatnonzero(np.concatenate([[True], packed[1:] != packed[:-1]])) if len(packed) else np.zeros(0, int)
+    shared = np.diff(np.append(begin, len(packed)))
+    chosen = packed[begin].astype(np.int64)
+    left, right = chosen >> sampled.bits, chosen & ((1 << sampled.bits) - 1)
+    rates = [np.where(whole[of], 1, rate(sampled.counts[of], share)) for of in (left, right)]
+    kept = shared >= np.maximum(1, least[np.where(rates[0] <= rates[1], left, right)])
+    return left[kept], right[kept]

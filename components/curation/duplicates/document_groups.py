@@ -2,6 +2,9 @@
 
 Pairs at the threshold or above are edges, groups are the connected components. Groups do not depend on the order of
 the records; the survivor of a group is its first record in the order given.
+
+Texts that lie in a file (`spilled_texts`) are read in blocks, and what is made of them lies in buckets of bounded size:
+in memory stay about 130 bytes a record, and 60 for each verified pair.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from flywheel.components.curation.duplicates import candidates, jaccard, shingles
-from flywheel.components.curation.duplicates.edges import EXACT, NEAR, SEMANTIC, Edges, connected, joined
+from flywheel.components.curation.duplicates.buckets import Buckets
+from flywheel.components.curation.duplicates.edges import EXACT, NEAR, SEMANTIC, Edges, Forest, joined
+from flywheel.components.curation.duplicates.spilled_texts import HeldTexts, Texts
+
+KINDS = ("", SEMANTIC, NEAR, EXACT)  # the later the stronger
+_PAIRS, _LENGTH = 20_000, 1 << 23  # pairs that are verified at once, and the length of their texts together
+_EQUAL = 4096  # equal texts that are compared word by word at once
 
 
 @dataclass(frozen=True)
@@ -20,7 +29,7 @@ class Groups:
     Attributes:
         labels: Shape (n,), int64: group of each record, numbered by first appearance; every record has one.
         survivors: Shape (g,), int64: first record of each group.
-        edges: The verified pairs, enough to connect each group.
+        edges: Verified pairs, enough to connect each group.
     """
 
     labels: np.ndarray
@@ -28,18 +37,21 @@ class Groups:
     edges: Edges
 
     def kinds(self) -> np.ndarray:
-        """Per record why it is dropped: the strongest kind of the edges at it, "" for a survivor; shape (n,)."""
-        kinds = np.full(len(self.labels), "", dtype="<U8")
-        for kind in (SEMANTIC, NEAR, EXACT):
+        """Per record why it is dropped, as a place in `KINDS`: the strongest kind of the edges at it; shape (n,), int8.
+
+        A survivor has 0.
+        """
+        kinds = np.zeros(len(self.labels), dtype=np.int8)
+        for place, kind in enumerate(KINDS):
             chosen = self.edges.kind == kind
-            kinds[self.edges.left[chosen]] = kind
-            kinds[self.edges.right[chosen]] = kind
-        kinds[self.survivors] = ""
+            kinds[self.edges.left[chosen]] = place
+            kinds[self.edges.right[chosen]] = place
+        kinds[self.survivors] = 0
         return kinds
 
 
 def groups(
-    texts: Sequence[str],
+    texts: Sequence[str] | Texts,
     least: float = 0.8,
     words: int = shingles.WORDS,
     semantic: float = 0.0,
@@ -64,68 +76,96 @@ def groups(
     """
     if not 0 < least <= 1:
         raise ValueError(f"the least Jaccard similarity must lie in (0, 1], got {least}")
-    sampled = candidates.sample(shingles.shingled(texts, words), least)
-    first, exact = _equal(texts, sampled)
-    unique = first == np.arange(len(texts))
+    source: Texts = HeldTexts(texts) if isinstance(texts, Sequence) else texts
+    count = len(source.lengths)
 
     def blocks(documents: np.ndarray) -> Iterator[shingles.Shingles]:
-        return shingles.shingled([texts[i] for i in documents.tolist()], words)
+        return shingles.shingled(source, documents, words)
 
-    alone = unique[sampled.documents]
-    reduced = candidates.Sample(sampled.hashes[alone], sampled.documents[alone], sampled.counts, sampled.totals)
-    left, right = np.arange(len(texts)), first
-    labels = connected(len(texts), left, right)
-    near: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-
-    def known() -> np.ndarray:
-        return labels
-
-    for a, b in candidates.pairs(reduced, blocks, least, known):
-        apart = labels[a] != labels[b]
-        similarity = jaccard.similarities(a[apart], b[apart], blocks)
-        enough = similarity >= least
-        if enough.any():
-            near.append((a[apart][enough], b[apart][enough], similarity[enough]))
-            left, right = np.concatenate([left, near[-1][0]]), np.concatenate([right, near[-1][1]])
-            labels = connected(len(texts), left, right)
-    copies = np.flatnonzero(~unique)
+    with Buckets(candidates.expected(source.lengths, least)) as keys:
+        sampled = candidates.sample(blocks(np.arange(count)), count, least, keys)
+        first = _equal(source, sampled.counts, sampled.totals)
+        unique = first == np.arange(count)
+        copies = np.flatnonzero(~unique)
+        of_copies = first[copies]
+        forest = Forest(first)
+        near = list(
+            _near(candidates.pairs(sampled, unique, blocks, least, forest.roots), forest, source, least, blocks)
+        )
+    exact = _word_by_word(source, of_copies, copies)
     edges = Edges(
-        np.concatenate([first[copies], *(one[0] for one in near)]),
+        np.concatenate([of_copies, *(one[0] for one in near)]),
         np.concatenate([copies, *(one[1] for one in near)]),
         np.concatenate([np.ones(len(copies)), *(one[2] for one in near)]),
-        np.concatenate([np.where(exact[copies], EXACT, NEAR), *(np.full(len(one[0]), NEAR) for one in near)]),
+        np.concatenate([np.where(exact, EXACT, NEAR), *(np.full(len(one[0]), NEAR) for one in near)]),
     )
+    labels = forest.labels()
     if semantic:
-        said = _semantic(texts, labels, semantic, encoder)
+        said = _semantic(source, labels, semantic, encoder)
         edges = joined([edges, said])
-        labels = connected(len(texts), np.concatenate([left, said.left]), np.concatenate([right, said.right]))
+        forest.join(said.left, said.right)
+        labels = forest.labels()
     survivors = np.flatnonzero(np.diff(np.maximum.accumulate(labels), prepend=-1))  # numbered by first appearance
     return Groups(labels, survivors, edges)
 
 
-def _semantic(texts: Sequence[str], labels: np.ndarray, least: float, name: str) -> Edges:
+def _near(
+    pairs: Iterator[tuple[np.ndarray, np.ndarray]],
+    forest: Forest,
+    source: Texts,
+    least: float,
+    blocks: candidates.Blocks,
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Verify candidate pairs part by part, and join those that are near enough: left, right, similarity."""
+    for left, right in pairs:
+        start = 0
+        while start < len(left):
+            a, b = left[start : start + _PAIRS], right[start : start + _PAIRS]
+            ends = np.cumsum(source.lengths[a], dtype=np.int64) + np.cumsum(source.lengths[b], dtype=np.int64)
+            chosen = max(1, int(np.searchsorted(ends, _LENGTH, side="right")))
+            a, b = a[:chosen], b[:chosen]
+            start += chosen
+            apart = forest.roots(a) != forest.roots(b)
+            similarity = jaccard.similarities(a[apart], b[apart], blocks)
+            enough = similarity >= least
+            if enough.any():
+                a, b = a[apart][enough], b[apart][enough]
+                forest.join(a, b)
+                yield a, b, similarity[enough]
+
+
+def _semantic(source: Texts, labels: np.ndarray, least: float, name: str) -> Edges:
     from flywheel.components.curation.duplicates import semantic_duplicates
     from flywheel.components.curation.encoders import encoder
     from flywheel.components.curation.texts import entity_lexicon
 
+    texts = source.read(np.arange(len(labels)))
     documents = [(text,) for text in texts]
     guards = semantic_duplicates.guards_of(documents, entity_lexicon.build(texts))
     return semantic_duplicates.edges(documents, guards, encoder(name), least, labels)
 
 
-def _equal(texts: Sequence[str], sampled: candidates.Sample) -> tuple[np.ndarray, np.ndarray]:
-    """First record with the same shingles, and whether its words are the same too; shapes (n,)."""
-    order = np.lexsort((sampled.counts, sampled.totals))
-    totals, counts = sampled.totals[order], sampled.counts[order]
-    same = (totals[1:] == totals[:-1]) & (counts[1:] == counts[:-1])
-    begin = np.flatnonzero(np.concatenate([[True], ~same])) if len(order) else order
-    first = np.empty(len(texts), dtype=np.int64)
-    first[order] = np.repeat(np.minimum.reduceat(order, begin) if len(begin) else order, np.diff([*begin, len(order)]))
+def _equal(source: Texts, counts: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    """First record with the same shingles, shape (n,); without any, with the same text."""
+    order = np.lexsort((counts, totals))
+    begin = np.ones(len(order), dtype=bool)
+    begin[1:] = (totals[order[1:]] != totals[order[:-1]]) | (counts[order[1:]] != counts[order[:-1]])
+    first = np.empty(len(order), dtype=np.int64)
+    first[order] = order[begin][np.cumsum(begin) - 1]  # lexsort is stable, so that the first of a run is its least
     wordless: dict[str, int] = {}
-    for row in np.flatnonzero(sampled.counts == 0).tolist():
-        first[row] = wordless.setdefault(texts[row], row)
-    exact = np.ones(len(texts), dtype=bool)
-    for row in np.flatnonzero(first != np.arange(len(texts))).tolist():
-        a, b = texts[first[row]], texts[row]
-        exact[row] = a == b or shingles.plain(a) == shingles.plain(b)
-    return first, exact
+    silent = np.flatnonzero(counts == 0)
+    for start in range(0, len(silent), _EQUAL):
+        rows = silent[start : start + _EQUAL]
+        first[rows] = [
+            wordless.setdefault(text, row) for text, row in zip(source.read(rows), rows.tolist(), strict=True)
+        ]
+    return first
+
+
+def _word_by_word(source: Texts, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Whether the words of texts are the same, and not only their shingles; shape (p,)."""
+    same: list[bool] = []
+    for start in range(0, len(left), _EQUAL):
+        these, those = source.read(left[start : start + _EQUAL]), source.read(right[start : start + _EQUAL])
+        same += [a == b or shingles.plain(a) == shingles.plain(b) for a, b in zip(these, those, strict=True)]
+    return np.array(same, dtype=bool)

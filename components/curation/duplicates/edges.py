@@ -61,3 +61,38 @@ def connected(count: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
     return rank[labels]
+
+
+class Forest:
+    """Groups that grow edge by edge: a union-find in one array, which holds no edge and works on many at once."""
+
+    def __init__(self, first: np.ndarray) -> None:
+        """Begin with groups.
+
+        Args:
+            first: First member of each node's group, shape (n,); it is changed.
+        """
+        self._parent = first
+
+    def roots(self, nodes: np.ndarray) -> np.ndarray:
+        """First member of the group of each of the nodes."""
+        found = self._parent[nodes]
+        while True:
+            further = self._parent[found]
+            if (further == found).all():
+                break
+            found = further
+        self._parent[nodes] = found
+        return found
+
+    def join(self, left: np.ndarray, right: np.ndarray) -> None:
+        """Connect nodes by edges."""
+        nodes, place = np.unique(self.roots(np.concatenate([left, right])), return_inverse=True)
+        labels = connected(len(nodes), place[: len(left)], place[len(left) :])
+        least = nodes[np.unique(labels, return_index=True)[1]]  # of sorted nodes the first is the least
+        self._parent[nodes] = least[labels]
+
+    def labels(self) -> np.ndarray:
+        """Group of each node, numbered by first appearance; shape (n,), int64."""
+        root = self.roots(np.arange(len(self._parent)))
+        return np.asarray((np.cumsum(root == np.arange(len(root))) - 1)[root])

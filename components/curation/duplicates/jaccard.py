@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from flywheel.components.curation.duplicates.candidates import distinct
+from flywheel.components.curation.duplicates.buckets import distinct
 from flywheel.components.curation.duplicates.shingles import NONE, Shingles
 
 _PAIRS = 20_000  # verified at once

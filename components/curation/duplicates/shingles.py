@@ -14,8 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flywheel.components.curation.duplicates.spilled_texts import Texts
+
 WORDS = 5
 _CHUNK = 1 << 19  # bytes worked on at once: what fits the cache
+_DOCUMENTS = 4096  # at most in one block, however short they are
 _SPACE = 32
 _TABLE = bytes(ord(chr(i).lower()) if i < 128 and chr(i).isalnum() else i if i >= 128 else _SPACE for i in range(256))
 _LOW = np.array([(1 << 8 * bytes_) - 1 for bytes_ in range(8)] + [2**64 - 1], dtype=np.uint64)
@@ -43,15 +46,16 @@ class Shingles:
     counts: np.ndarray
 
 
-def shingled(texts: Sequence[str], words: int = WORDS) -> Iterator[Shingles]:
+def shingled(texts: Texts, rows: np.ndarray, words: int = WORDS) -> Iterator[Shingles]:
     """Shingle texts in blocks of half a megabyte, so that memory does not grow with their number.
 
     Args:
         texts: Texts.
+        rows: Numbers of the texts wanted, shape (n,).
         words: Words of a shingle, at least 1.
 
     Yields:
-        Shingles of the next documents, in order; their blocks together hold every text once.
+        Shingles of the next documents, in the order of `rows`; the blocks together hold each of them once.
 
     Raises:
         ValueError: `words` is out of range.
@@ -59,13 +63,11 @@ def shingled(texts: Sequence[str], words: int = WORDS) -> Iterator[Shingles]:
     if words < 1:
         raise ValueError(f"a shingle has at least 1 word, got {words}")
     _keep_freed_memory()
-    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-    ends = np.cumsum(lengths)
     start = 0
-    while start < len(texts):
-        before = ends[start - 1] if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, before + _CHUNK, side="right")))
-        yield _block(texts[start:stop], lengths[start:stop], words)
+    while start < len(rows):
+        ends = np.cumsum(texts.lengths[rows[start : start + _DOCUMENTS]], dtype=np.int64)
+        stop = start + max(1, int(np.searchsorted(ends, _CHUNK, side="right")))
+        yield _block(texts.read(rows[start:stop]), words)
         start = stop
 
 
@@ -107,10 +109,11 @@ def _bytes(text: str) -> bytes:
     return _OTHER.sub(" ", _UNSPACED.sub(r" \1 ", text)).encode("utf-8", "surrogatepass")
 
 
-def _block(texts: Sequence[str], lengths: np.ndarray, words: int) -> Shingles:
+def _block(texts: Sequence[str], words: int) -> Shingles:
     joined = " ".join(texts)
     if joined.isascii():
         raw = joined.encode()
+        lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
     else:
         encoded = [_bytes(text) for text in texts]
         lengths = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))

@@ -1,19 +1,20 @@
 """Group the duplicates of any records, and keep one of each group."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
-import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
 from flywheel.components.contracts.lineage import RowCounts, StepRecord
 from flywheel.components.curation.duplicates import document_groups
+from flywheel.components.curation.duplicates.document_groups import KINDS
 from flywheel.components.curation.duplicates.shingles import WORDS
+from flywheel.components.curation.duplicates.spilled_texts import SpilledTexts
+from flywheel.components.curation.stages.record_file import RecordFile
 from flywheel.components.curation.stages.records import record
 from flywheel.components.store.tables import row_id
 
@@ -26,7 +27,6 @@ GROUPS_SCHEMA = pa.schema(
     ]
 )
 _ROWS = 16_384  # written at once
-_LONGEST = 1 << 26  # bytes of JSON read at once; no record may be longer
 
 
 def deduplicate_documents(
@@ -43,7 +43,9 @@ def deduplicate_documents(
 ) -> StepRecord:
     """Group the duplicates of any records, and keep one of each group.
 
-    Only the texts are held in memory; the other columns stream from file to file.
+    Nothing of the records stays in memory but numbers, about 200 bytes for each (with `first_by` its column besides):
+    the texts lie in a temporary file as large as they are, the other columns stream from file to file. Only semantic
+    duplicates hold the texts in memory.
 
     Args:
         records: Path of a Parquet file or of JSON lines.
@@ -63,29 +65,30 @@ def deduplicate_documents(
     """
     started = datetime.now(UTC)
     names = [name.strip() for name in text.split(",")]
-    source = _opened(records, [*names, *filter(None, [first_by])])
-    texts = _texts(source, names, records)
-    order = np.arange(len(texts))
-    if first_by and len(texts):
-        order = pc.sort_indices(source.to_table(columns=[first_by])[first_by].combine_chunks()).to_numpy()
-    found = document_groups.groups([texts[row] for row in order.tolist()], jaccard, words, semantic, encoder)
-    labels, stays, kinds = np.empty_like(order), order[found.survivors], np.empty(len(order), dtype="<U8")
-    labels[order], kinds[order] = found.labels, found.kinds()
-    of_row = _names(texts, labels)
-    target = Path(groups)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    columns = [pa.array(np.arange(len(texts))), of_row, pa.array(stays[labels]), pa.array(kinds.tolist(), pa.string())]
-    _write(iter([pa.table(columns, schema=GROUPS_SCHEMA)]), GROUPS_SCHEMA, target)
-    stay = np.zeros(len(texts), dtype=bool)
+    source = _opened(records, names, first_by)
+    with SpilledTexts() as texts:
+        ids = _read(source, names, texts)
+        order = None
+        if first_by and len(ids):
+            column = pa.Table.from_batches(list(source.batches([first_by])))[first_by]
+            order = pc.sort_indices(column.combine_chunks()).to_numpy()
+        found = document_groups.groups(texts.finish(order), jaccard, words, semantic, encoder)
+    labels, stays, kinds = found.labels, found.survivors, found.kinds()
+    if order is not None:
+        labels, kinds, stays = np.empty_like(labels), np.empty_like(kinds), order[stays].astype(np.int64)
+        labels[order], kinds[order] = found.labels, found.kinds()
+    names_of_groups = _names(ids, labels)
+    _write(_membership(labels, stays, kinds, names_of_groups), GROUPS_SCHEMA, Path(groups))
+    stay = np.zeros(len(labels), dtype=bool)
     stay[stays] = True
     schema = source.schema.append(pa.field("group_id", pa.string()))
-    _write(_kept(source, stay, of_row, records), schema, Path(kept))
-    counts = {kind: int((kinds == kind).sum()) for kind in ("exact", "near", "semantic")}
+    _write(_kept(source, stay, labels, names_of_groups), schema, Path(kept))
+    counts = {kind: int((kinds == place).sum()) for place, kind in enumerate(KINDS) if kind}
     return record(
         "deduplicate_documents",
         run_id,
         started,
-        RowCounts(rows_in=len(texts), accepted=len(stays), duplicates=sum(counts.values())),
+        RowCounts(rows_in=len(labels), accepted=len(stays), duplicates=sum(counts.values())),
         counts | {"groups": len(stays)},
         counts
         | {
@@ -98,61 +101,75 @@ def deduplicate_documents(
     )
 
 
-def _names(texts: Sequence[str], labels: np.ndarray) -> pa.Array:
-    """Group ids from content: a group is named after its smallest text id, so that the order does not matter."""
-    ids = pa.array([row_id("document", text) for text in texts], pa.string())
-    smallest = pa.table({"label": labels, "id": ids}).group_by("label").aggregate([("id", "min")]).sort_by("label")
-    return smallest["id_min"].combine_chunks().take(pa.array(labels))
-
-
-def _opened(path: str, columns: list[str]) -> ds.Dataset:
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no file of records {path}")
-    with Path(path).open("rb") as file:
-        parquet = file.read(4) == b"PAR1"
-    lines = ds.JsonFileFormat(read_options=pa_json.ReadOptions(block_size=_LONGEST))
-    try:
-        source = ds.dataset(path, format="parquet" if parquet else lines)
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{path} is neither Parquet nor JSON lines: {error}") from error
-    missing = [name for name in columns if name not in source.schema.names]
+def _opened(path: str, texts: list[str], first_by: str) -> RecordFile:
+    source = RecordFile(path)
+    missing = [name for name in (*texts, *filter(None, [first_by])) if name not in source.schema.names]
     if missing:
         have = ", ".join(source.schema.names) or "none"
         raise ValueError(f"{path} has no column {', '.join(missing)}; its columns are {have}")
     if "group_id" in source.schema.names:
         raise ValueError(f"{path} has a column group_id already; rename it, this step writes one")
-    return source
-
-
-def _texts(source: ds.Dataset, names: list[str], path: str) -> list[str]:
-    texts: list[str] = []
-    for name in names:
+    for name in texts:
         kind = source.schema.field(name).type
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
             raise ValueError(f"column {name} of {path} is {kind}; duplicates are told by text columns")
-    for batch in _batches(source, names, path):
-        columns = [pc.fill_null(batch[name], "").to_pylist() for name in names]
-        texts.extend(columns[0] if len(names) == 1 else map("\n".join, zip(*columns, strict=True)))
-    return texts
+    return source
 
 
-def _batches(source: ds.Dataset, names: list[str], path: str) -> Iterator[pa.RecordBatch]:
-    try:
-        yield from source.to_batches(columns=names)
-    except pa.ArrowInvalid as error:
-        raise ValueError(
-            f"{path} cannot be read to its end: {error}; a column of JSON lines has one type throughout, and a record "
-            f"is at most {_LONGEST >> 20} MiB long; Parquet has neither limit"
-        ) from error
+def _read(source: RecordFile, names: list[str], spilled: SpilledTexts) -> np.ndarray:
+    """Bring the texts to where they are read again; returns their ids (`row_id`), shape (n, 2), uint64."""
+    ids = [np.zeros((0, 2), dtype=np.uint64)]
+    for batch in source.batches(names):
+        columns = [pc.fill_null(column, "").to_pylist() for column in batch.columns]
+        texts = columns[0] if len(columns) == 1 else ["\n".join(row) for row in zip(*columns, strict=True)]
+        spilled.append(texts)
+        digests = bytes.fromhex("".join(row_id("document", text) for text in texts))
+        ids.append(np.frombuffer(digests, dtype=">u8").reshape(-1, 2).astype(np.uint64))
+    return np.concatenate(ids)
 
 
-def _kept(source: ds.Dataset, stay: np.ndarray, group: pa.Array, path: str) -> Iterator[pa.Table]:
-    done = 0
-    for batch in _batches(source, source.schema.names, path):
-        chosen = slice(done, done + batch.num_rows)
-        table = pa.Table.from_batches([batch]).append_column("group_id", group[chosen])
-        yield table.filter(pa.array(stay[chosen]))
+def _names(ids: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Group ids from content: a group is named after its smallest text id, so that the order does not matter.
+
+    Returns:
+        The id of each group, shape (g, 2), uint64.
+    """
+    order = np.lexsort((ids[:, 1], ids[:, 0], labels))
+    return ids[order[np.flatnonzero(np.diff(labels[order], prepend=-1))]]
+
+
+def _written(ids: np.ndarray) -> pa.Array:
+    """Ids in hexadecimal digits."""
+    digits = ids.astype(">u8").tobytes().hex().encode()
+    return pa.array(np.frombuffer(digits, dtype="S32")).cast(pa.string())
+
+
+def _membership(labels: np.ndarray, stays: np.ndarray, kinds: np.ndarray, names: np.ndarray) -> Iterator[pa.Table]:
+    for start in range(0, max(1, len(labels)), _ROWS):
+        here = labels[start : start + _ROWS]
+        columns = [
+            pa.array(np.arange(start, start + len(here))),
+            _written(names[here]),
+            pa.array(stays[here]),
+            pa.array([KINDS[kind] for kind in kinds[start : start + _ROWS].tolist()], pa.string()),
+        ]
+        yield pa.table(columns, schema=GROUPS_SCHEMA)
+
+
+def _kept(source: RecordFile, stay: np.ndarray, labels: np.ndarray, names: np.ndarray) -> Iterator[pa.Table]:
+    """The records that stay, with their group: as many at a time as fill a part of the file."""
+    done, waiting, rows = 0, [], 0
+    for batch in source.batches():
+        here = slice(done, done + batch.num_rows)
         done += batch.num_rows
+        kept = pa.Table.from_batches([batch]).append_column("group_id", _written(names[labels[here]]))
+        waiting.append(kept.filter(pa.array(stay[here])))
+        rows += waiting[-1].num_rows
+        if rows >= _ROWS:
+            yield pa.concat_tables(waiting)
+            waiting, rows = [], 0
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def _write(tables: Iterator[pa.Table], schema: pa.Schema, target: Path) -> None:
