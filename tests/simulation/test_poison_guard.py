@@ -1,6 +1,6 @@
 """What the poison guard lets through and what it costs, over many shapes of attack (the issue's goal: at most 0.1 %)."""
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import cache
 from random import Random
 
@@ -182,7 +182,7 @@ def test_the_log_of_a_world_says_what_its_rows_say():
 
     from flywheel.components.curation import corrections
     from flywheel.components.curation.duplicates import deduplication
-    from flywheel.components.curation.guards import askers
+    from flywheel.components.curation.guards import approval, askers
     from flywheel.components.curation.stages.votes import lexicon_of
     from flywheel.scripts.benchmarks.curation.peers import poison_ours
 
@@ -199,6 +199,11 @@ def test_the_log_of_a_world_says_what_its_rows_say():
     through_texts = deduplication.deduplicate(found.rows, lexicon, activity, votes, asked=asked).rows.to_pylist()
     direct = poison_worlds.rows(world)
     assert float(median(activity.values())) == poison_worlds.median_activity(world)
+    seen_by = poison_worlds.audience(world)
+    likes = approval.of_log(interactions, feedback, found.rows["response"].to_pylist())
+    assert (len(activity), found.rows.num_rows) == (seen_by.users, seen_by.corrections)
+    assert likes is not None and seen_by.approval is not None
+    assert astuple(likes) == pytest.approx(astuple(seen_by.approval), rel=1e-9)
     supporters: dict[str, set[str]] = {}
     for row in direct:
         supporters.setdefault(f"{row['response']}|{row['claim'][0]}", set()).update(row["supporters"])
