@@ -29,6 +29,7 @@ def flywheel(
     traffic: str = "",
     labels: str = "",
     trusted: str = "",
+    coalition_share: float = 0.02,
     review_queue: str = "",
     label_studio: str = "",
     encoder: str = "hashed",
@@ -87,6 +88,7 @@ def flywheel(
         traffic: Simulated users (JSON lines, `UserQuestion`) for the local canary; empty: replay of the log.
         labels: Corrections labelled by people, to train the classifier on beside the packaged ones.
         trusted: Items that people vouch for (JSON lines as in `golden`); corrections against them go to review.
+        coalition_share: Share of the users that may have agreed to lie: claims of so few wait for a person; 0: none do.
         review_queue: CSV queue with people's answers to an earlier turn's candidates; empty: none.
         label_studio: Address of Label Studio, to ask people there; empty: the CSV queue alone.
         encoder: How texts become vectors: `hashed` n-grams or `minilm` sentence embeddings.
@@ -186,6 +188,7 @@ def flywheel(
             golden=golden,
             labels=labels,
             trusted=trusted,
+            coalition_share=coalition_share,
             review_queue=review_queue,
             label_studio=label_studio,
             encoder=encoder,

@@ -30,6 +30,7 @@ def retrain_model(
     golden: str = "",
     labels: str = "",
     trusted: str = "",
+    coalition_share: float = 0.02,
     review_queue: str = "",
     label_studio: str = "",
     encoder: str = "hashed",
@@ -86,7 +87,13 @@ def retrain_model(
         ).after(reviewed)
     )
     routed = step(
-        route_candidates(classified=classified.outputs["classified"], trusted=trusted, store=store, run_id=run_id)
+        route_candidates(
+            classified=classified.outputs["classified"],
+            trusted=trusted,
+            coalition_share=coalition_share,
+            store=store,
+            run_id=run_id,
+        )
     )
     step(check_bias(routed=routed.outputs["routed"], store=store, run_id=run_id))
     clustered = step(
