@@ -64,6 +64,9 @@ def check_candidates(snapshot: str, min_candidates: int, contract: str = "pass")
         words = f"enough data, have {have}, need {min_candidates}"
         return Trigger("train", have, min_candidates, rows.num_rows, words)
     words = f"not enough data, have {have}, need {min_candidates} ({min_candidates - have} more)"
+    waiting = int(pc.sum(pc.equal(rows["route"], "review")).as_py() or 0)
+    if waiting:
+        words += f"; {waiting} wait for people's answers (`flywheel review export`)"
     return Trigger("hold", have, min_candidates, rows.num_rows, words)
 
 

@@ -32,12 +32,15 @@ def test_enough_or_not(tmp_path: Path, accepted: int, outcome: str) -> None:
     trigger = check_candidates(snapshot(tmp_path, accepted), 10)
     assert (trigger.outcome, trigger.have, trigger.need) == (outcome, accepted, 10)
     if outcome == "hold":
-        assert trigger.words == f"not enough data, have {accepted}, need 10 ({10 - accepted} more)"
+        assert trigger.words == (
+            f"not enough data, have {accepted}, need 10 ({10 - accepted} more); 3 wait for people's answers "
+            "(`flywheel review export`)"
+        )
 
 
 def test_an_empty_run_holds_and_a_senseless_minimum_is_refused(tmp_path: Path) -> None:
     path = snapshot(tmp_path, 0, reviewed=0)
-    assert check_candidates(path, 1).outcome == "hold"
+    assert check_candidates(path, 1).words == "not enough data, have 0, need 1 (1 more)"
     with pytest.raises(ValueError, match="min_candidates must be at least 1"):
         check_candidates(path, 0)
 
