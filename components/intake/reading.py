@@ -47,7 +47,13 @@ def read_rows(source: Source, log_format: str, max_line_bytes: int = DEFAULT_MAX
                 yield from _split(row, log_format)
             return
         for line in (read_values if spans_lines(head) else read_lines)(stream, max_line_bytes):
-            yield from _split(_unreadable(source, line) or _json(source, line), log_format)
+            row = _unreadable(source, line) if line.too_long or line.damaged else _json(source, line)
+            value = row.value
+            if value is not None and registry.is_own(value, log_format):
+                row.shape = registry.OWN  # most rows, and they are many
+                yield row
+            else:
+                yield from _split(row, log_format)
 
 
 def _head(source: Source) -> bytes:
@@ -77,9 +83,8 @@ def _split(row: RawRow, log_format: str) -> Iterator[RawRow]:
         yield replace(row, value=value, shape=shape, part=part)
 
 
-def _unreadable(source: Source, line: Line) -> RawRow | None:
-    if not (line.damaged or line.too_long):
-        return None
+def _unreadable(source: Source, line: Line) -> RawRow:
+    """Return the row of a line that is damaged or too long."""
     text = line.data.decode("utf-8", "surrogateescape")
     if line.damaged:
         detail = f"the file breaks off here: {line.damaged}; copy it again and run intake on it again"
@@ -106,7 +111,7 @@ def _json(source: Source, line: Line) -> RawRow:
     if not isinstance(value, dict):
         detail = f"a JSON {type(value).__name__}, not an object"
         return _bad(source, line, "not_json", detail, line.data.decode())
-    return RawRow(source.label, line.number, line.length, source.modified, value=value)
+    return RawRow(source.label, line.number, line.length, source.modified, value)
 
 
 def _csv(source: Source, lines: Iterator[Line], max_bytes: int) -> Iterator[RawRow]:
@@ -115,9 +120,8 @@ def _csv(source: Source, lines: Iterator[Line], max_bytes: int) -> Iterator[RawR
     names: list[str] = []
     delimiter = ","
     for line in _csv_records(lines, max_bytes):
-        bad = _unreadable(source, line)
-        if bad is not None:
-            yield bad
+        if line.damaged or line.too_long:
+            yield _unreadable(source, line)
             continue
         text = line.data.decode("utf-8", "surrogateescape")
         if not names:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from flywheel.components.contracts.feedback import Annotator, FeedbackRecord
-from flywheel.components.intake import plain_record, ratings, timestamps
+from flywheel.components.intake import plain_row, ratings, timestamps
 from flywheel.components.intake.formats import flat_record, registry
 from flywheel.components.intake.formats.fields import NO_CONSENT, NoConsent, NotAnInteraction
 from flywheel.components.intake.ratings import RatingRule
@@ -50,11 +50,19 @@ def read_record(
         Refused: The row is no record; for reason "no_consent" nothing of the row may be kept.
     """
     shape = registry.format_of(value, log_format)
+    plain = plain_row.read(value, timestamps.latest(now)) if shape.name == "feedback" else None
+    if plain is not None:
+        return ReadRecord(plain_row.record(plain), shape.name, Annotator.USER, False)
+    return read_odd_record(value, log_format, modified, now, rule)
+
+
+def read_odd_record(
+    value: dict[str, Any], log_format: str, modified: datetime, now: datetime, rule: RatingRule = ratings.DEFAULT
+) -> ReadRecord:
+    """Make the feedback record of a row that `plain_row.read` leaves to this; as `read_record`."""
+    shape = registry.format_of(value, log_format)
     if not flat_record.consent(value):
         raise Refused("no_consent", NO_CONSENT)
-    usual = _usual(value, now) if shape.name == "feedback" else None
-    if usual is not None:
-        return ReadRecord(usual, shape.name, Annotator.USER, False)
     try:
         fields = shape.read(value, rule)
         annotator = Annotator(fields.pop("annotator", Annotator.USER))
@@ -74,14 +82,6 @@ def read_record(
     except ValidationError as error:
         raise Refused("invalid_record", _words(error)) from error
     return ReadRecord(record, shape.name, annotator, assumed)
-
-
-def _usual(value: dict[str, Any], now: datetime) -> FeedbackRecord | None:
-    try:
-        moment = timestamps.parse(value.get("timestamp"))
-    except ValueError:
-        return None
-    return None if timestamps.problem(moment, now) else plain_record.read(value, moment)
 
 
 def _words(error: ValidationError) -> str:

@@ -16,6 +16,8 @@ def parse(value: object) -> datetime:
     Raises:
         ValueError: Not a point in time; the message does not repeat the value.
     """
+    if isinstance(value, str) and value[4:5] == "-" and value[:4].isdecimal():  # no number; most logs write this
+        return _iso(value.strip())
     if isinstance(value, bool) or value is None:
         raise ValueError("timestamp: missing; give ISO 8601 or seconds since 1970")
     if isinstance(value, datetime):
@@ -43,9 +45,16 @@ def parse(value: object) -> datetime:
 def _iso(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
+        if moment.tzinfo is UTC:
+            return moment
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise ValueError("timestamp: neither ISO 8601 nor a number") from error
+
+
+def latest(now: datetime) -> datetime:
+    """Return the latest timestamp that can be true at the time of reading."""
+    return now + FUTURE_SKEW
 
 
 def problem(moment: datetime, now: datetime) -> tuple[str, str] | None:
@@ -55,7 +64,7 @@ def problem(moment: datetime, now: datetime) -> tuple[str, str] | None:
         moment: The timestamp.
         now: The time of reading.
     """
-    if moment > now + FUTURE_SKEW:
+    if moment > latest(now):
         return "timestamp_in_future", f"timestamp: {moment.isoformat()} is more than a day ahead; check the clock"
     if moment < EARLIEST:
         return "timestamp_too_old", f"timestamp: {moment.isoformat()} is before the year 2000; check its unit"

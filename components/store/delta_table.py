@@ -15,7 +15,15 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction, write_deltalake
+from deltalake import (
+    ColumnProperties,
+    CommitProperties,
+    DeltaTable,
+    PostCommitHookProperties,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from flywheel.components.contracts.tables import TableName, TableReference
@@ -30,6 +38,9 @@ _KEEP_HISTORY: dict[str, str | None] = {
     "delta.deletedFileRetentionDuration": "interval 36500 days",
 }
 _ATTEMPTS = 60
+# Ids and texts hardly repeat: a dictionary of them is thrown away when its page is full, after a third of the CPU of a
+# write went into it (measured: 6.0 instead of 8.6 microseconds a row of `interactions`, files of the same size).
+_UNIQUE = frozenset(("messages", "prompt", "response", "correction", "text", "attributes", "row", "record"))
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,15 @@ class Appended:
     reference: TableReference
     inserted: int
     already_there: int
+
+
+def _writer_of(table: TableName) -> WriterProperties:
+    no_dictionary = ColumnProperties(dictionary_enabled=False)
+    unique = {name: no_dictionary for name in SCHEMAS[table].names if name in _UNIQUE or name == ID_COLUMN[table]}
+    return WriterProperties(compression="SNAPPY", column_properties=unique)
+
+
+_WRITER: dict[TableName, WriterProperties] = {table: _writer_of(table) for table in SCHEMAS}
 
 
 def append(store: str, table: TableName, rows: pa.Table, batch: str) -> Appended:
@@ -107,6 +127,7 @@ def append_to(
                     app_transactions=[Transaction(transaction, 1)],
                     custom_metadata={"batch": batch},
                 ),
+                writer_properties=_WRITER[table],
                 post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
             )
         except CommitFailedError:  # another writer was first

@@ -61,8 +61,10 @@ FORMATS: tuple[Format, ...] = (
     Format("feedback", lambda _: True, flat_record.read),
 )
 BY_NAME = {one.name: one for one in FORMATS}
-_OWN = BY_NAME["feedback"]
+OWN = "feedback"  # name of our own format
+_OWN = BY_NAME[OWN]
 CONTAINERS = ("csv", "parquet")  # named to say how a file is to be read; its rows tell their format
+_OWN_NAMES = frozenset(("auto", OWN, *CONTAINERS))
 NAMES = ("auto", "feedback", *CONTAINERS, *(one.name for one in reversed(FORMATS) if one.name != "feedback"))
 
 
@@ -76,6 +78,13 @@ def format_of(row: dict[str, Any], name: str = "auto") -> Format:
     if any(row.get(field) is not None for field in _OURS) and "chosen" not in row:
         return BY_NAME["openai"] if openai_log.detect(row) else _OWN
     return next(one for one in FORMATS if one.detect(row))
+
+
+def is_own(value: dict[str, Any], name: str) -> bool:
+    """Whether a line's object is for certain one row of our own shape, under a name of NAMES."""
+    return name in _OWN_NAMES and (
+        value.get("schema") == SCHEMA or (_THEIRS.isdisjoint(value) and not _OURS.isdisjoint(value))
+    )
 
 
 def rows_of(value: dict[str, Any], name: str) -> list[tuple[str, dict[str, Any]]]:
@@ -92,10 +101,8 @@ def rows_of(value: dict[str, Any], name: str) -> list[tuple[str, dict[str, Any]]
         NotAnInteraction: It is an export, or a page, that holds none.
         ValueError: A part of it cannot be read; the message says which.
     """
-    if name in ("auto", "feedback", *CONTAINERS) and (
-        value.get("schema") == SCHEMA or (_THEIRS.isdisjoint(value) and not _OURS.isdisjoint(value))
-    ):
-        return [(_OWN.name, value)]  # most rows, and they are many
+    if is_own(value, name):
+        return [(OWN, value)]
     rows = []
     for item in _page(value):
         for one in spans.unpacked(item):

@@ -15,7 +15,7 @@ import orjson
 
 from flywheel.components.contracts.feedback import Annotator
 from flywheel.components.intake import timestamps
-from flywheel.components.intake.draft import Draft, make_draft
+from flywheel.components.intake.draft import Draft
 from flywheel.components.intake.formats import flat_record
 from flywheel.components.intake.given_ids import safe_ids
 from flywheel.components.intake.json_text import parse_json
@@ -23,10 +23,12 @@ from flywheel.components.intake.privacy.scrub import scrub_texts
 from flywheel.components.intake.pseudonyms import Pseudonymizer
 from flywheel.components.intake.quarantine import Refusal, unescaped
 from flywheel.components.intake.raw_row import RawRow
+from flywheel.components.intake.record_draft import make_draft
 from flywheel.components.intake.records import ReadRecord, Refused, read_record
 from flywheel.components.intake.service import cloud_events, inference_payload
 from flywheel.components.intake.service.cloud_events import InferenceEvent
 from flywheel.components.intake.service.half import HalfDraft
+from flywheel.components.store.tables import SCHEMAS
 
 RUN_ID = "serve-intake"
 
@@ -156,9 +158,14 @@ class Scribe:
             return
         rows = draft.rows(RUN_ID, scrubbed, draft.raw.file)
         page.entries.append(
-            _line({"interactions": [rows.interaction] if rows.interaction else [], "feedback": rows.feedback})
+            _line(
+                {
+                    "interactions": [_named("interactions", rows.interaction)] if rows.interaction else [],
+                    "feedback": [_named("feedback", row) for row in rows.feedback],
+                }
+            )
         )
-        ids = tuple(row["feedback_id"] for row in rows.feedback)
+        ids = tuple(signal.feedback_id for signal in draft.signals)
         page.answers.append(Written("accepted", draft.interaction_id, ids))
 
 
@@ -177,6 +184,10 @@ class _Reading:
             return [text for text in (self.record.record.interaction, self.record.record.conversation) if text]
         talk = self.payload.conversation if isinstance(self.payload, inference_payload.Request) else ""
         return [text for text in (self.event.identity if self.event else "", talk) if text]
+
+
+def _named(table: Literal["interactions", "feedback"], row: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip(SCHEMAS[table].names, row, strict=True))
 
 
 def _feedback(value: dict[str, Any], now: datetime) -> ReadRecord:

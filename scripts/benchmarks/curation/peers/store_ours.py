@@ -5,9 +5,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import daft  # noqa: F401 - an import, not work
+import daft.runners.native_runner  # noqa: F401 - an import, not work, as the next one
+import pandas  # noqa: F401 - by pyarrow; HF datasets imports it, too
 
-from flywheel.components.intake import given_ids, ingest
+from flywheel.components.intake import batch_writer, given_ids, ingest
 from flywheel.components.intake.privacy.scrub import ScrubResult, scrub_texts
 from flywheel.components.store import delta_table
 
@@ -20,8 +21,8 @@ def prepare(data: Path) -> None:
         def untouched(texts: Any, *_: Any, **__: Any) -> ScrubResult:
             return ScrubResult(list(texts), Counter())
 
-        ingest.scrub_on = lambda engine, texts, groups, keys: untouched(texts)
-        ingest.scrub_texts = given_ids.scrub_texts = untouched
+        batch_writer.scrub_on = lambda engine, texts, groups, keys: untouched(texts)
+        batch_writer.scrub_texts = given_ids.scrub_texts = untouched
 
 
 def run(data: Path, out: Path) -> dict[str, Any]:

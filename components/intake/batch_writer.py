@@ -1,0 +1,180 @@
+"""Bring a batch of rows into the tables: read, recognise, scrub, write."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+import pyarrow as pa
+
+from flywheel.components.intake import plain_row, pseudonyms, ratings, timestamps
+from flywheel.components.intake.draft import Draft
+from flywheel.components.intake.given_ids import safe_ids
+from flywheel.components.intake.plain_draft import make_plain_draft
+from flywheel.components.intake.plain_row import PlainRow
+from flywheel.components.intake.privacy.scrub import scrub_texts
+from flywheel.components.intake.quarantine import Refusal
+from flywheel.components.intake.raw_row import RawRow
+from flywheel.components.intake.recognition import Recognition
+from flywheel.components.intake.record_draft import make_draft
+from flywheel.components.intake.records import ReadRecord, Refused, read_odd_record
+from flywheel.components.intake.scrub_units import scrub_on
+from flywheel.components.intake.summary import IntakeSummary
+from flywheel.components.store.engine import Engine
+from flywheel.components.store.table_writer import TableWriter
+from flywheel.components.store.tables import ID_COLUMN, SCHEMAS
+
+Table = Literal["interactions", "feedback", "quarantine"]  # what intake writes
+
+
+class BatchWriter:
+    """Writes batches; holds nothing between two batches but the counts and the index of what is there.
+
+    Args:
+        store: Local folder or object-store URI.
+        run_id: Run that writes.
+        log_format: A name of `records.FORMATS`.
+        now: Time of reading.
+        summary: Counts what happens.
+        rule: Which named scores are ratings.
+        on: Where texts are scrubbed.
+    """
+
+    def __init__(
+        self,
+        store: str,
+        run_id: str,
+        log_format: str,
+        now: datetime,
+        summary: IntakeSummary,
+        rule: ratings.RatingRule,
+        on: Engine,
+    ) -> None:
+        self._run_id = run_id
+        self._format = log_format
+        self._now = now
+        self._latest = timestamps.latest(now)
+        self._rule = rule
+        self._summary = summary
+        self._engine = on
+        self._pseudonyms = pseudonyms.for_store(store)
+        self._tables: dict[Table, TableWriter] = {table: TableWriter(store, table) for table in get_args(Table)}
+        self._labels: dict[str, str] = {}  # label of the current file -> scrubbed
+
+    def write(self, batch: list[RawRow]) -> None:
+        """Bring one batch into the tables."""
+        drafts, refusals = self._read(batch)
+        known = Recognition(
+            self._there("interactions", {draft.interaction_id for draft in drafts if draft.content}),
+            self._there("feedback", {signal.feedback_id for draft in drafts for signal in draft.signals}),
+            self._run_id,
+            self._scrubbed_label,
+        )
+        accepted: list[Draft] = []
+        seen: list[Draft] = []
+        for draft in drafts:
+            verdict = known.verdict(draft)
+            if verdict == "conflict":
+                detail = f"interaction {draft.interaction_id} is there with other content; the first one stays"
+                refusals.append(Refusal(draft.raw, "conflicting_duplicate", detail))
+                continue
+            seen.append(draft)
+            if verdict == "accepted":
+                accepted.append(draft)
+        self._count(len(batch), seen, accepted, refusals)
+        self._append(batch[0], accepted, refusals)
+
+    def _read(self, batch: list[RawRow]) -> tuple[list[Draft], list[Refusal]]:
+        plain: PlainRow | None
+        good: list[tuple[RawRow, PlainRow | ReadRecord]] = []
+        given: list[str | None] = []
+        refusals: list[Refusal] = []
+        for raw in batch:
+            if raw.value is None:
+                refusals.append(Refusal(raw, raw.reason, raw.detail))
+                continue
+            shape = raw.shape or self._format
+            if shape == "feedback" and (plain := plain_row.read(raw.value, self._latest)) is not None:
+                good.append((raw, plain))
+                given += plain[:2]
+                continue
+            try:
+                read = read_odd_record(raw.value, shape, raw.modified, self._now, self._rule)
+            except Refused as refused:
+                detail = refused.detail + (self._id_words(raw.value) if refused.reason == "no_consent" else "")
+                refusals.append(Refusal(raw, refused.reason, detail))
+                continue
+            good.append((raw, read))
+            given += (read.record.interaction, read.record.conversation)
+        safe, keys = safe_ids(filter(None, given), self._pseudonyms), self._pseudonyms
+        return [
+            make_plain_draft(raw, read, safe, keys) if isinstance(read, PlainRow) else make_draft(raw, read, safe, keys)
+            for raw, read in good
+        ], refusals
+
+    def _id_words(self, value: dict[str, Any]) -> str:
+        names = ("interaction", "interaction_id", "id")
+        given = next((value[name] for name in names if isinstance(value.get(name), str | int)), None)
+        return "" if given is None else f"; interaction {safe_ids([str(given)], self._pseudonyms)[str(given)]}"
+
+    def _there(self, table: Table, ids: Iterable[str]) -> pa.Table:
+        return self._tables[table].lookup(list(ids), [ID_COLUMN[table], "run_id", "attributes"])
+
+    def _scrubbed_label(self, label: str) -> str:
+        if label not in self._labels:
+            self._labels = {label: scrub_texts([label]).texts[0]}
+        return self._labels[label]
+
+    def _count(self, rows_in: int, seen: list[Draft], accepted: list[Draft], refusals: list[Refusal]) -> None:
+        summary, moments = self._summary, [draft.moment for draft in seen]
+        summary.rows_in += rows_in
+        summary.accepted += len(accepted)
+        summary.duplicates += len(seen) - len(accepted)
+        summary.quarantined.update(refusal.reason for refusal in refusals)
+        summary.formats.update(draft.shape for draft in seen)
+        if moments:
+            summary.first = min((summary.first or moments[0], *moments))
+            summary.last = max((summary.last or moments[0], *moments))
+
+    def _append(self, head: RawRow, drafts: list[Draft], refusals: list[Refusal]) -> None:
+        texts: list[str] = []
+        groups: list[int] = []
+        keys: list[bytes] = []
+        ends: list[int] = []
+        for number, item in enumerate((*drafts, *refusals)):
+            mine = item.texts()
+            texts += mine
+            groups += [number] * len(mine)
+            keys += [item.placeholder_key(self._pseudonyms) if isinstance(item, Draft) else b""] * len(mine)
+            ends.append(len(texts))
+        result = scrub_on(self._engine, texts, groups, keys)
+        self._summary.pii.update(result.counts)
+        parts = [iter(result.texts[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+        interactions: list[tuple[Any, ...]] = []
+        feedback: list[tuple[Any, ...]] = []
+        for draft, part in zip(drafts, parts, strict=False):
+            made = draft.rows(self._run_id, part, self._scrubbed_label(draft.raw.file))
+            if made.interaction is not None:
+                interactions.append(made.interaction)
+            feedback += made.feedback
+        quarantine = [
+            refusal.row(self._run_id, part, self._pseudonyms)
+            for refusal, part in zip(refusals, parts[len(drafts) :], strict=True)
+        ]
+        batch = self._pseudonyms.of("batch", f"{head.file}:{head.line}" + (f":{head.part}" if head.part else ""))
+        tables: dict[Table, pa.Table] = {
+            "interactions": _table("interactions", interactions),
+            "feedback": _table("feedback", feedback),
+            "quarantine": pa.Table.from_pylist(quarantine, schema=SCHEMAS["quarantine"]),
+        }
+        for table, rows in tables.items():
+            if rows.num_rows:
+                done = self._tables[table].append(rows, f"intake-{batch}")
+                self._summary.new_rows[table] += done.inserted
+
+
+def _table(table: Table, rows: list[tuple[Any, ...]]) -> pa.Table:
+    schema = SCHEMAS[table]
+    if not rows:
+        return schema.empty_table()
+    columns = zip(schema, zip(*rows, strict=True), strict=True)
+    return pa.Table.from_arrays([pa.array(column, field.type) for field, column in columns], schema=schema)
