@@ -17,8 +17,9 @@ Sampled shingles and the pairs that they make lie in buckets (`buckets`), so tha
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import accumulate
 
@@ -44,12 +45,14 @@ class Sample:
         bits: Bits of a document number.
         counts: Shape (n,), int32: shingles of each document, repetitions counted.
         totals: Shape (n,), uint64: sum of each document's hashes; equal texts have equal counts and sums.
+        sorted: How many keys of each bucket come first, sorted, each once, and only of documents that take part.
     """
 
     keys: Buckets
     bits: int
     counts: np.ndarray
     totals: np.ndarray
+    sorted: dict[int, int] = field(default_factory=lambda: defaultdict(int))
 
     def add(self, hashes: np.ndarray, documents: np.ndarray) -> None:
         """Add shingles; those of one hash come into one bucket."""
@@ -132,13 +135,13 @@ def pairs(
     missing = np.floor((1 - share) * found + 1e-9).astype(np.int32)
     least = found - missing
     least[part] = _certain(found[part], share)
-    least -= found - useful  # of the shared ones that were not counted, because many have them
+    common = found - useful  # shingles that make no pairs, because many have them: shared ones are not counted
     lost = whole & (useful <= missing) & (found > 0)
     with Buckets(2 * couples) as together, Buckets(2 * int(found[lost].sum()), width=2) as boilerplate:
         for bucket in range(sampled.keys.count):
             _deal(sampled, sampled.keys.take(bucket), lost, together, boilerplate)
         for bucket in range(together.count):
-            yield _enough_shared(together.take(bucket), sampled, whole, least, share)
+            yield _enough_shared(together.take(bucket), sampled, whole, found, least, common, share)
         yield from rarest.pairs(boilerplate, missing, MANY, sampled.bits, groups)
 
 
@@ -163,10 +166,13 @@ def _tally(sampled: Sample, alone: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
     """
     found, useful, couples = np.zeros(len(alone), dtype=np.int32), np.zeros(len(alone), dtype=np.int32), 0
     for bucket in range(sampled.keys.count):
-        keys = distinct(sampled.keys.take(bucket))
+        keys = sampled.keys.take(bucket)
+        keys = _merged(keys[: sampled.sorted[bucket]], keys[sampled.sorted[bucket] :])
         documents = sampled.documents(keys)
-        inside = alone[documents]
-        keys, documents = keys[inside], documents[inside]
+        if not sampled.sorted[bucket]:
+            inside = alone[documents]
+            keys, documents = keys[inside], documents[inside]
+        sampled.sorted[bucket] = len(keys)
         runs = _run_lengths(keys >> np.uint64(sampled.bits))
         rare = runs <= MANY
         found += np.bincount(documents, minlength=len(alone)).astype(np.int32)
@@ -174,6 +180,15 @@ def _tally(sampled: Sample, alone: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
         couples += int((runs[rare] - 1).sum()) // 2
         sampled.keys.put(bucket, keys)
     return found, useful, couples
+
+
+def _merged(old: np.ndarray, fresh: np.ndarray) -> np.ndarray:
+    """Sorted distinct numbers: those that are sorted already with others."""
+    fresh = distinct(fresh)
+    if not len(old) or not len(fresh):
+        return old if len(old) else fresh
+    every = np.insert(old, np.searchsorted(old, fresh), fresh)
+    return every[np.concatenate([[True], every[1:] != every[:-1]])]
 
 
 def _run_lengths(hashes: np.ndarray) -> np.ndarray:
@@ -217,14 +232,27 @@ def _side_by_side(hashes: np.ndarray, documents: np.ndarray, longest: int) -> It
 
 
 def _enough_shared(
-    packed: np.ndarray, sampled: Sample, whole: np.ndarray, least: np.ndarray, share: float
+    packed: np.ndarray,
+    sampled: Sample,
+    whole: np.ndarray,
+    found: np.ndarray,
+    least: np.ndarray,
+    common: np.ndarray,
+    share: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Of the pairs, one for every shingle that made it, those that share enough; each once."""
+    """Of the pairs, one for every shingle that made it, those that may be similar enough; each once."""
     packed.sort()
     begin = np.flatnonzero(np.concatenate([[True], packed[1:] != packed[:-1]])) if len(packed) else np.zeros(0, int)
     shared = np.diff(np.append(begin, len(packed)))
     chosen = packed[begin].astype(np.int64)
-    left, right = chosen >> sampled.bits, chosen & ((1 << sampled.bits) - 1)
-    rates = [np.where(whole[of], 1, rate(sampled.counts[of], share)) for of in (left, right)]
-    kept = shared >= np.maximum(1, least[np.where(rates[0] <= rates[1], left, right)])
-    return left[kept], right[kept]
+    pair = chosen >> sampled.bits, chosen & ((1 << sampled.bits) - 1)
+    taken = whole[pair[0]], whole[pair[1]]
+    rates = [np.where(all_, 1, rate(sampled.counts[of], share)) for of, all_ in zip(pair, taken, strict=True)]
+    first = rates[0] <= rates[1]
+    uncounted = np.minimum(common[pair[0]], common[pair[1]])
+    kept = shared >= least[np.where(first, *pair)] - uncounted
+    kept &= ~(taken[0] & taken[1]) | (shared >= least[pair[1]] - uncounted)  # both are certain of what they lack
+    # Two sets of which one has less than `share` of the other's size are no more alike than that.
+    most = [np.where(all_, found[of], sampled.counts[of]) + 1e-9 for of, all_ in zip(pair, taken, strict=True)]
+    kept &= (most[0] >= share * found[pair[1]]) & (most[1] >= share * found[pair[0]])
+    return pair[0][kept], pair[1][kept]

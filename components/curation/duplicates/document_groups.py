@@ -18,7 +18,7 @@ from flywheel.components.curation.duplicates.edges import EXACT, NEAR, SEMANTIC,
 from flywheel.components.curation.duplicates.spilled_texts import HeldTexts, Texts
 
 KINDS = ("", SEMANTIC, NEAR, EXACT)  # the later the stronger
-_PAIRS, _LENGTH = 20_000, 1 << 23  # pairs that are verified at once, and the length of their texts together
+_PAIRS, _LENGTH = 20_000, 1 << 24  # pairs that are verified at once, and the length of their texts together
 _EQUAL = 4096  # equal texts that are compared word by word at once
 
 
