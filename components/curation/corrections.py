@@ -24,6 +24,8 @@ SCHEMA = pa.schema(
         ("source", pa.string()),
     ]
 )
+_OF_INTERACTION = ("interaction_id", "messages", "prompt", "response", "language")
+_ROWS = 2048
 # To a question that can be answered with no, "No, ..." is an answer; to any other it is a remark to the assistant.
 _DENIAL = re.compile(r"^(?:no|nope|nah)\s*[,:;.!—–-]+\s*", re.IGNORECASE)
 _YES_OR_NO = re.compile(
@@ -95,15 +97,16 @@ def context_of(messages: str) -> str:
     return "\n".join(str(turn.get("content", "")) for turn in turns[:last] if turn.get("role") in ("user", "assistant"))
 
 
-def collect(interactions: pa.Table, feedback: pa.Table) -> Collected:
+def collect(interactions: pa.Table, feedback: pa.Table, total: int | None = None) -> Collected:
     """Join corrections to their interactions; the latest correction of a subject about an interaction wins.
 
     Comments by the same subject about the same interaction are joined to the row. Ties in time go to the higher
     feedback id, so that the result does not depend on the order of rows.
 
     Args:
-        interactions: Rows of the store's `interactions` table.
+        interactions: Rows of the store's `interactions` table; those that nobody corrected may be left out.
         feedback: Rows of the store's `feedback` table, every kind.
+        total: Interactions in the log; None: those given.
     """
     kinds = feedback.filter(pc.is_in(feedback["kind"], pa.array(["correction", "comment"], pa.string()))).to_pylist()
     comments: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -112,47 +115,52 @@ def collect(interactions: pa.Table, feedback: pa.Table) -> Collected:
             comments[row["interaction_id"], row["subject"]].append(row["text"])
     corrections = [row for row in kinds if row["kind"] == "correction"]
     wanted = pa.array(sorted({row["interaction_id"] for row in corrections}), pa.string())
-    known = {
-        row["interaction_id"]: row
-        for row in interactions.filter(pc.is_in(interactions["interaction_id"], wanted)).to_pylist()
-    }
+    known = interactions.filter(pc.is_in(interactions["interaction_id"], wanted))
+    place = {name: number for number, name in enumerate(known["interaction_id"].to_pylist())}
+    consent = known["consent"].to_pylist()
     latest: dict[tuple[str, str], dict[str, Any]] = {}
-    orphans = without_consent = superseded = lead_ins = 0
+    orphans = without_consent = superseded = 0
     for row in sorted(corrections, key=lambda row: (row["timestamp"], row["feedback_id"])):
-        interaction = known.get(row["interaction_id"])
-        if interaction is None:
+        if row["interaction_id"] not in place:
             orphans += 1
-        elif interaction["consent"] is False:
+        elif consent[place[row["interaction_id"]]] is False:
             without_consent += 1
         else:
             key = (row["interaction_id"], row["subject"])
             superseded += key in latest
             latest[key] = row
-    rows = []
-    for key, row in latest.items():
-        interaction = known[key[0]]
-        correction, stripped = answer_text(row["text"] or "", interaction["prompt"])
-        lead_ins += stripped
-        rows.append(
-            {name: interaction.get(name) for name in ("interaction_id", "messages", "prompt", "response", "language")}
-            | {
-                "subject": row["subject"],
-                "timestamp": row["timestamp"],
-                "context": context_of(interaction["messages"]),
-                "correction": correction,
-                "comment": " ".join(comments[key]),
-                "source": row["source"],
-            }
-        )
-    rows.sort(key=lambda row: (row["timestamp"], row["interaction_id"], row["subject"]))
+    winners = sorted(latest.values(), key=lambda row: (row["timestamp"], row["interaction_id"], row["subject"]))
+    parts, lead_ins = [SCHEMA.empty_table()], 0
+    for start in range(0, len(winners), _ROWS):  # few at a time as Python's objects, which take several times the room
+        chosen = winners[start : start + _ROWS]
+        about = known.take([place[row["interaction_id"]] for row in chosen]).to_pylist()
+        rows = []
+        for row, interaction in zip(chosen, about, strict=True):
+            correction, stripped = answer_text(row["text"] or "", interaction["prompt"])
+            lead_ins += stripped
+            rows.append(
+                {
+                    name: interaction.get(name)
+                    for name in ("interaction_id", "messages", "prompt", "response", "language")
+                }
+                | {
+                    "subject": row["subject"],
+                    "timestamp": row["timestamp"],
+                    "context": context_of(interaction["messages"]),
+                    "correction": correction,
+                    "comment": " ".join(comments[row["interaction_id"], row["subject"]]),
+                    "source": row["source"],
+                }
+            )
+        parts.append(pa.Table.from_pylist(rows, schema=SCHEMA))
     quarantined = {"orphan": orphans, "superseded": superseded, "no_consent": without_consent}
     return Collected(
-        rows=pa.Table.from_pylist(rows, schema=SCHEMA),
+        rows=pa.concat_tables(parts),
         corrections=len(corrections),
         orphans=orphans,
         superseded=superseded,
         without_consent=without_consent,
-        not_candidates=interactions.num_rows - len(known),
+        not_candidates=(interactions.num_rows if total is None else total) - len(place),
         lead_ins=lead_ins,
         quarantined={reason: count for reason, count in quarantined.items() if count},
     )

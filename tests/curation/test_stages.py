@@ -1,17 +1,24 @@
 import random
+from dataclasses import asdict
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from flywheel.components.contracts.tables import CandidateSnapshot
+from flywheel.components.contracts.tables import CandidateSnapshot, FeedbackSnapshot
+from flywheel.components.curation import corrections
+from flywheel.components.curation.duplicates import deduplication
+from flywheel.components.curation.guards import approval, askers
 from flywheel.components.curation.stages.classify import classify
 from flywheel.components.curation.stages.cluster import cluster
 from flywheel.components.curation.stages.deduplicate import deduplicate
+from flywheel.components.curation.stages.files import read
 from flywheel.components.curation.stages.mine_preferences import mine_preferences
 from flywheel.components.curation.stages.route import route
-from flywheel.components.store import delta_table, lineage
+from flywheel.components.curation.stages.votes import interactions_of, lexicon_in, lexicon_of
+from flywheel.components.store import delta_table, lineage, observed
 
 STEPS = ("deduplicate_feedback", "classify_corrections", "route_candidates", "cluster_feedback", "mine_preferences")
 
@@ -184,3 +191,58 @@ def test_files_of_other_steps_are_refused(log, tmp_path):
         route(str(tmp_path / "k"), str(tmp_path / "r"), "r1")
     with pytest.raises(ValueError, match="jaccard"):
         deduplicate(feedback, str(tmp_path / "k"), "r1", jaccard=1.5)
+
+
+def test_streaming_the_log_gives_what_reading_it_whole_does(log, tmp_path, monkeypatch):
+    dice = random.Random(3)
+    for number in range(60):
+        months = dice.choice((24, 36))
+        asked = log.ask(f"u{number % 9}", f"How long is the warranty of the Borel {number % 4}?",
+                        f"The Borel {number % 4} has a warranty of {months} months.", number)  # fmt: skip
+        if dice.random() < 0.4:
+            log.say(asked, f"u{number % 9}", "correction", f"No, it is {months + 12} months.", hours=number)
+        if dice.random() < 0.5:
+            log.say(asked, f"u{dice.randrange(9)}", "rating", value=dice.choice((-1.0, 1.0)), hours=number)
+    _, feedback = log.save(tmp_path)
+    whole = delta_table.batches
+
+    def small(*arguments):
+        for batch in whole(*arguments):
+            yield from (batch.slice(start, 7) for start in reversed(range(0, batch.num_rows, 7)))
+
+    monkeypatch.setattr(delta_table, "batches", small)
+    deduplicate(feedback, str(tmp_path / "kept"), "r", groups=str(tmp_path / "groups"))
+    interactions, signals = log.tables()
+    found = corrections.collect(interactions, signals)
+    lexicon = lexicon_of(interactions, found.rows["correction"].to_pylist())
+    snapshot = FeedbackSnapshot.read(feedback)
+    assert lexicon_in(snapshot.interactions, found.rows["correction"].to_pylist()) == lexicon >= {"borel"}
+    contexts = [corrections.context_of(text) for text in interactions["messages"].to_pylist()]
+    expected = deduplication.deduplicate(
+        found.rows,
+        lexicon,
+        deduplication.activity_of(interactions),
+        deduplication.endorsements(interactions, signals, lexicon, contexts),
+        asked=askers.last_asked(interactions, found.rows["response"].to_pylist(), lexicon, contexts),
+    )
+    kept, notes = read(str(tmp_path / "kept"))
+    assert kept.replace_schema_metadata(None).equals(expected.rows)
+    assert pq.read_table(tmp_path / "groups").replace_schema_metadata(None).equals(expected.membership)
+    assert any(expected.rows["endorsers"].to_pylist()) and max(expected.rows["askers"].to_pylist()) > 2
+    likes = approval.of_log(interactions, signals, found.rows["response"].to_pylist())
+    assert notes["audience"]["approval"] == (asdict(likes) if likes else None)
+
+
+def test_an_id_that_another_writer_doubled_is_read_once(log, tmp_path, monkeypatch):
+    log.ask("u1", "How long?", "24 months.")
+    log.ask("u2", "How long?", "24 months.")
+    _, feedback = log.save(tmp_path)
+    snapshot = FeedbackSnapshot.read(feedback)
+    whole = delta_table.batches
+    monkeypatch.setattr(delta_table, "batches", lambda *a: [*whole(*a), *whole(*a)])
+    rows = pa.concat_tables(observed.batches(snapshot.interactions, ["subject", "interaction_id"]))
+    assert sorted(rows["subject"].to_pylist()) == ["u1", "u2"]
+    ids = pa.array(rows["interaction_id"].to_pylist()[:1])
+    assert (
+        interactions_of(snapshot.interactions, ids, ["interaction_id"])["interaction_id"].to_pylist() == ids.to_pylist()
+    )

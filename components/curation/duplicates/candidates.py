@@ -147,7 +147,7 @@ def pairs(
 
 def _deal(sampled: Sample, keys: np.ndarray, lost: np.ndarray, together: Buckets, boilerplate: Buckets) -> None:
     """Put pairs that share a shingle into the buckets of their left ones, and the shingles of lost documents too."""
-    documents, runs = sampled.documents(keys), _run_lengths(keys >> np.uint64(sampled.bits))
+    documents, runs = sampled.documents(keys), run_lengths(keys >> np.uint64(sampled.bits))
     mine = np.flatnonzero(lost[documents])
     if len(mine):
         rows = np.column_stack([keys[mine], runs[mine].astype(np.uint64)])
@@ -173,7 +173,7 @@ def _tally(sampled: Sample, alone: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
             inside = alone[documents]
             keys, documents = keys[inside], documents[inside]
         sampled.sorted[bucket] = len(keys)
-        runs = _run_lengths(keys >> np.uint64(sampled.bits))
+        runs = run_lengths(keys >> np.uint64(sampled.bits))
         rare = runs <= MANY
         found += np.bincount(documents, minlength=len(alone)).astype(np.int32)
         useful += np.bincount(documents[rare], minlength=len(alone)).astype(np.int32)
@@ -191,8 +191,8 @@ def _merged(old: np.ndarray, fresh: np.ndarray) -> np.ndarray:
     return every[np.concatenate([[True], every[1:] != every[:-1]])]
 
 
-def _run_lengths(hashes: np.ndarray) -> np.ndarray:
-    """For every element of a sorted array, how often its value occurs."""
+def run_lengths(hashes: np.ndarray) -> np.ndarray:
+    """For every element of a sorted array, how often its value occurs; shape as given, int64."""
     if not len(hashes):
         return np.zeros(0, dtype=np.int64)
     lengths = np.diff(np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1], [True]])))

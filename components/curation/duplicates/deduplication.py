@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -102,77 +103,82 @@ def deduplicate(
     Raises:
         ValueError: `jaccard` or `semantic` is out of range, or there is no such encoder.
     """
-    rows = sorted(
-        corrections.select(CORRECTION_SCHEMA.names).to_pylist(),
-        key=lambda row: (row["timestamp"], row["interaction_id"], row["subject"], row["correction"]),
-    )
-    forms = _forms(pa.table({name: pa.array([row[name] for row in rows], pa.string()) for name in _TEXTS}), on)
+    names = ("timestamp", "interaction_id", "subject", "correction")
+    rows = corrections.select(CORRECTION_SCHEMA.names)
+    rows = rows.sort_by([(name, "ascending") for name in names]).combine_chunks()
+    at, interactions, subjects = (rows[name].to_pylist() for name in names[:3])
+    forms = _forms(rows.select(_TEXTS), on)
     questions = list(zip(forms["context"].to_pylist(), forms["prompt"].to_pylist(), strict=True))
     answers = list(zip(forms["response"].to_pylist(), forms["correction"].to_pylist(), strict=True))
+    del forms
     contents = [question + answer for question, answer in zip(questions, answers, strict=True)]
     of_question = near_duplicates.group(questions, lexicon, jaccard)
     of_wording = near_duplicates.group(contents, lexicon, jaccard)
     of_content = _semantic(contents, lexicon, of_wording, semantic, encoder) if semantic else of_wording
-    leak_proof = _joined(len(rows), of_question.tolist(), of_content.tolist())
+    leak_proof = _joined(rows.num_rows, of_question.tolist(), of_content.tolist())
     facts = [fact_of(question[1], answer[0], lexicon) for question, answer in zip(questions, answers, strict=True)]
-    about = _joined(len(rows), leak_proof, facts)
+    about = _joined(rows.num_rows, leak_proof, facts)
     group_names = _names("group", leak_proof, questions)
     question_names = _names("question", about, questions)
 
     keys = [fact or (*question, answer[0]) for fact, question, answer in zip(facts, questions, answers, strict=True)]
-    askers = _askers(about, keys, [row["subject"] for row in rows], asked or {})
+    askers = _askers(about, keys, subjects, asked or {})
 
     members: dict[int, list[int]] = defaultdict(list)
     for index, label in enumerate(of_content.tolist()):
         members[label].append(index)
-    kept, membership = [], []
-    for indices in members.values():
-        first = indices[0]
+    firsts = [indices[0] for indices in members.values()]
+    found: list[dict[str, Any]] = []
+    duplicate_of, kinds = np.empty(rows.num_rows, dtype=np.int64), [""] * rows.num_rows
+    for first, indices in zip(firsts, members.values(), strict=True):
         seen: set[Hashable] = set()
         for index in indices:
             wording = int(of_wording[index])
-            kind = EXACT if contents[index] in seen else NEAR if wording in seen else SEMANTIC
+            if index != first:
+                kinds[index] = EXACT if contents[index] in seen else NEAR if wording in seen else SEMANTIC
             seen |= {contents[index], wording}
-            membership.append(
-                {name: rows[index][name] for name in ("interaction_id", "subject", "timestamp")}
-                | {
-                    "group_id": group_names[leak_proof[index]],
-                    "duplicate_of": "" if index == first else rows[first]["interaction_id"],
-                    "kind": "" if index == first else kind,
-                    "order": index,
-                }
-            )
+            duplicate_of[index] = first
         supporters: dict[str, datetime] = {}
         for index in indices:
-            supporters.setdefault(rows[index]["subject"], rows[index]["timestamp"])
+            supporters.setdefault(subjects[index], at[index])
         question, (response, correction) = questions[first], answers[first]
         votes = (endorsements or {}).get(keys[first], [])
-        kept.append(
-            rows[first]
-            | {
+        found.append(
+            {
                 "group_id": group_names[leak_proof[first]],
                 "question_id": question_names[about[first]],
                 "claim": list(claim_of(question[1], response, correction, lexicon)),
                 "support": len(supporters),
                 "supporters": list(supporters),
                 "supported_at": list(supporters.values()),
-                "supporter_records": [sum(rows[i]["subject"] == subject for i in indices) for subject in supporters],
+                "supporter_records": [sum(subjects[i] == subject for i in indices) for subject in supporters],
                 "supporter_activity": [(activity or {}).get(subject, 1) for subject in supporters],
-                "endorsers": sorted(
-                    {subject for subject, at in votes if at >= rows[first]["timestamp"]} - set(supporters)
-                ),
-                "askers": askers[about[first]].since(rows[first]["timestamp"]),
+                "endorsers": sorted({subject for subject, when in votes if when >= at[first]} - set(supporters)),
+                "askers": askers[about[first]].since(at[first]),
                 "silent_since": askers[about[first]].silent_after(max(supporters.values())),
             }
         )
-    dropped = Counter(row["kind"] for row in membership)
+    kept = rows.take(pa.array(firsts, pa.int64()))
+    more = pa.Table.from_pylist(
+        found, pa.schema([SCHEMA.field(name) for name in SCHEMA.names[len(CORRECTION_SCHEMA) :]])
+    )
+    membership = [
+        *(rows[name] for name in ("interaction_id", "subject", "timestamp")),
+        pa.array([group_names[label] for label in leak_proof], pa.string()),
+        pa.array(
+            ["" if first == row else interactions[first] for row, first in enumerate(duplicate_of.tolist())],
+            pa.string(),
+        ),
+        pa.array(kinds, pa.string()),
+    ]
+    dropped = Counter(kinds)
     return Deduplicated(
-        rows=pa.Table.from_pylist(kept, schema=SCHEMA),
+        rows=pa.table([*kept.columns, *more.columns], schema=SCHEMA),
         exact=dropped[EXACT],
         near=dropped[NEAR],
         semantic=dropped[SEMANTIC],
         groups=sum(len(indices) > 1 for indices in members.values()),
-        membership=pa.Table.from_pylist(sorted(membership, key=lambda row: row["order"]), schema=GROUPS_SCHEMA),
+        membership=pa.table(membership, schema=GROUPS_SCHEMA),
     )
 
 

@@ -11,13 +11,17 @@ MinHash: Broder (1997), "On the resemblance and containment of documents"; LSH b
 1 - (1 - 0.8^5)^24 > 0.9999; signature-only LSH would have a precision of about 0.88, verification makes it exact.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
+from flywheel.components.curation.duplicates.candidates import run_lengths
 from flywheel.components.curation.duplicates.edges import connected
+from flywheel.components.curation.duplicates.shingles import mixed
 from flywheel.components.curation.texts.entity_lexicon import signature
 from flywheel.components.curation.texts.lexicons import words as word_list
 from flywheel.components.store.engine import daft_module
@@ -28,6 +32,11 @@ SHINGLE = 3
 BANDS, ROWS = 24, 5
 _SEED = 17
 _TYPO_SHINGLES = 2 * (SHINGLE + 1)  # shingles that one swap of letters takes away and adds
+_SKETCHED = 8192  # documents whose signatures are made at once
+_PARTS = 4096  # documents kept as verification looks at them, about 100 bytes a character
+_REFUSED = 2_000_000  # pairs remembered as no duplicates, about 150 bytes each
+_UNEVEN = 3  # fillers that one of two texts may have more than the other
+_ODD = np.uint64(0x9E3779B97F4A7C15)
 _WINDOW = 2000  # a bucket above this size compares each document with this many neighbours in text order only
 
 
@@ -109,8 +118,8 @@ def _explained(a: _Part, b: _Part) -> bool:
     """Whether the words of two texts differ by typos and fillers only; one more word per 20 may be reworded."""
     only_a, only_b = sorted((a.words - b.words).elements()), sorted((b.words - a.words).elements())
     optional = word_list("optional")
-    slack = min(a.words.total(), b.words.total()) // 20
-    if abs(len(only_a) - len(only_b)) > slack + 3:
+    slack = _slack(min(a.words.total(), b.words.total()))
+    if abs(len(only_a) - len(only_b)) > slack + _UNEVEN:
         return False
     missing = 0
     for word in only_a:
@@ -120,6 +129,11 @@ def _explained(a: _Part, b: _Part) -> bool:
         elif word not in optional:
             missing += 1
     return max(missing, sum(word not in optional for word in only_b)) <= slack
+
+
+def _slack(words: Any) -> Any:
+    """Words that may be reworded in a text of so many."""
+    return words // 20
 
 
 def _typo(a: str, b: str) -> bool:
@@ -146,8 +160,9 @@ def _verified_pairs(texts: list[Document], lexicon: frozenset[str], jaccard: flo
     rows = [i for i in range(len(texts)) if crowded[guard[i]] > 1]  # alone with its numbers and names: no duplicate
     if not rows:
         return []
-    sketch = _minhash([texts[i] for i in rows])
-    order = sorted(range(len(rows)), key=lambda i: texts[rows[i]])
+    bands = _bands([texts[i] for i in rows], np.array([guard[i] for i in rows], dtype=np.uint64))
+    lengths = np.array([[len(field.split()) for field in texts[i]] for i in rows], dtype=np.int32)
+    order = np.array(sorted(range(len(rows)), key=lambda i: texts[rows[i]]), dtype=np.int64)
     parent = list(range(len(texts)))
 
     def root(node: int) -> int:
@@ -156,25 +171,58 @@ def _verified_pairs(texts: list[Document], lexicon: frozenset[str], jaccard: flo
             node = parent[node]
         return node
 
+    @lru_cache(_PARTS)
+    def parts(row: int) -> list[_Part]:
+        return _parts(texts[row])
+
     edges = []
-    parts = {row: _parts(texts[row]) for row in rows}
     refused: set[tuple[int, int]] = set()  # most pairs of one band meet again in others
     for band in range(BANDS):
-        buckets: dict[tuple[int, bytes], list[int]] = defaultdict(list)
-        block = np.ascontiguousarray(sketch[:, band * ROWS : (band + 1) * ROWS])
-        for i in order:
-            buckets[guard[rows[i]], block[i].tobytes()].append(rows[i])
-        for bucket in buckets.values():
-            for position, node in enumerate(bucket):
-                for other in bucket[max(0, position - _WINDOW) : position]:
-                    if root(node) == root(other) or (other, node) in refused:
-                        continue
-                    if _verify(parts[node], parts[other], jaccard):
-                        edges.append((other, node))
-                        parent[root(node)] = root(other)
-                    else:
-                        refused.add((other, node))
+        for left, right in _candidates(bands[:, band], order, lengths):
+            for a, b in zip(left.tolist(), right.tolist(), strict=True):
+                other, node = rows[a], rows[b]
+                if root(node) == root(other) or (other, node) in refused:
+                    continue
+                if _verify(parts(node), parts(other), jaccard):
+                    edges.append((other, node))
+                    parent[root(node)] = root(other)
+                else:
+                    refused.add((other, node))
+        if len(refused) > _REFUSED:
+            refused.clear()
     return edges
+
+
+def _candidates(keys: np.ndarray, order: np.ndarray, lengths: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of equal keys, up to `_WINDOW` apart in the order given, whose numbers of words do not rule them out."""
+    places = order[np.argsort(keys[order], kind="stable")]
+    found = keys[places]
+    for apart in range(1, _WINDOW + 1):
+        if apart & (apart - 1) == 0:  # at every power of two: what is in longer runs
+            inside = run_lengths(found) > apart
+            places, found = places[inside], found[inside]
+        same = np.flatnonzero(found[apart:] == found[:-apart])
+        if not len(same):
+            return
+        left, right = places[same], places[same + apart]
+        words, others = lengths[left], lengths[right]
+        near = (np.abs(words - others) <= _slack(np.minimum(words, others)) + _UNEVEN).all(axis=1)
+        yield left[near], right[near]
+
+
+def _bands(texts: list[Document], guards: np.ndarray) -> np.ndarray:
+    """For every band of the signature, and the guard, a number: shape (n, BANDS), uint64.
+
+    Two different ones get the same number with probability 2^-64, and what is a candidate by that is verified.
+    """
+    found = np.empty((len(texts), BANDS), dtype=np.uint64)
+    for start in range(0, len(texts), _SKETCHED):
+        sketch = _minhash(texts[start : start + _SKETCHED]).astype(np.uint64).reshape(-1, BANDS, ROWS)
+        keys = np.repeat(guards[start : start + _SKETCHED, None], BANDS, axis=1)
+        for row in range(ROWS):
+            keys = mixed(keys * _ODD + sketch[:, :, row])
+        found[start : start + _SKETCHED] = keys
+    return found
 
 
 def _minhash(texts: list[Document]) -> np.ndarray:

@@ -1,8 +1,10 @@
 """Give corrections a category and a confidence."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 
@@ -11,6 +13,7 @@ from flywheel.components.curation.stages.files import read, write
 from flywheel.components.curation.stages.records import record
 
 ANNOTATOR_FAILED = "annotator_failed"
+_ROWS = 2048
 _CALIBRATION = ("predicted", "scores", "correct", "audited")
 
 
@@ -62,7 +65,7 @@ def classify(
     from flywheel.components.curation.categories.category import CATEGORIES
     from flywheel.components.curation.categories.llm_annotator import LlmAnnotator
     from flywheel.components.curation.label_noise.doubtful_labels import doubtful_labels
-    from flywheel.components.curation.review import reviewed
+    from flywheel.components.curation.review import contents, reviewed
     from flywheel.components.curation.routing.audited import review_labels
     from flywheel.components.evaluation.chat_endpoint import ChatEndpoint
 
@@ -72,11 +75,16 @@ def classify(
     if annotator and annotator.url:
         voter = LlmAnnotator(ChatEndpoint(annotator.url, annotator.model, annotator.key_variable))
     version = reviewed.version_for(store, run_id) if store else None
-    taught = review_labels(reviewed.read(version), table.to_pylist())
+    said = reviewed.read(version)
+    taught = review_labels(said, [row for row in _rows(table) if contents.of_row(row) in said.decisions])
     own = [*(category_classifier.read_labels(labels) if labels else ()), *taught.labels]
     model, quality = category_classifier.train(own, encoder=encoder, annotator=voter)
     columns = ["prompt", "response", "correction", "comment"]
-    categories, confidence = model.predict(table.select(columns).to_pylist())
+    categories, confidence = [], []
+    for batch in table.select(columns).to_batches(_ROWS):  # as Python's objects the texts take several times the room
+        named, sure = model.predict(batch.to_pylist())
+        categories += named
+        confidence += sure
     held = [ANNOTATOR_FAILED if voter and not sure else "" for sure in confidence]
     for name, values in (("category", categories), ("confidence", confidence), ("held", held)):
         kind = pa.float64() if name == "confidence" else pa.string()
@@ -121,3 +129,8 @@ def classify(
             "annotator": {"model": annotator.model, "failures": voter.failures} if annotator and voter else None,
         },
     )
+
+
+def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
+    for batch in table.to_batches(_ROWS):
+        yield from batch.to_pylist()
