@@ -19,8 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from flywheel.components.curation.duplicates import outline
 from flywheel.components.curation.duplicates.candidates import run_lengths
 from flywheel.components.curation.duplicates.edges import connected
+from flywheel.components.curation.duplicates.outline import SHINGLE, Outlines
 from flywheel.components.curation.duplicates.shingles import mixed
 from flywheel.components.curation.texts.entity_lexicon import signature
 from flywheel.components.curation.texts.lexicons import words as word_list
@@ -28,12 +30,12 @@ from flywheel.components.store.engine import daft_module
 
 Document = tuple[str, ...]  # normal forms
 
-SHINGLE = 3
 BANDS, ROWS = 24, 5
 _SEED = 17
 _TYPO_SHINGLES = 2 * (SHINGLE + 1)  # shingles that one swap of letters takes away and adds
 _SKETCHED = 8192  # documents whose signatures are made at once
-_PARTS = 4096  # documents kept as verification looks at them, about 100 bytes a character
+_PAIRS = 16_384  # compared by their outlines at once
+_PARTS = 1024  # documents kept as verification looks at them, about 100 bytes a character
 _REFUSED = 2_000_000  # pairs remembered as no duplicates, about 150 bytes each
 _UNEVEN = 3  # fillers that one of two texts may have more than the other
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -161,7 +163,7 @@ def _verified_pairs(texts: list[Document], lexicon: frozenset[str], jaccard: flo
     if not rows:
         return []
     bands = _bands([texts[i] for i in rows], np.array([guard[i] for i in rows], dtype=np.uint64))
-    lengths = np.array([[len(field.split()) for field in texts[i]] for i in rows], dtype=np.int32)
+    outlines = outline.of([texts[i] for i in rows])
     order = np.array(sorted(range(len(rows)), key=lambda i: texts[rows[i]]), dtype=np.int64)
     parent = list(range(len(texts)))
 
@@ -178,7 +180,7 @@ def _verified_pairs(texts: list[Document], lexicon: frozenset[str], jaccard: flo
     edges = []
     refused: set[tuple[int, int]] = set()  # most pairs of one band meet again in others
     for band in range(BANDS):
-        for left, right in _candidates(bands[:, band], order, lengths):
+        for left, right in _candidates(bands[:, band], order, outlines, jaccard):
             for a, b in zip(left.tolist(), right.tolist(), strict=True):
                 other, node = rows[a], rows[b]
                 if root(node) == root(other) or (other, node) in refused:
@@ -193,8 +195,10 @@ def _verified_pairs(texts: list[Document], lexicon: frozenset[str], jaccard: flo
     return edges
 
 
-def _candidates(keys: np.ndarray, order: np.ndarray, lengths: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of equal keys, up to `_WINDOW` apart in the order given, whose numbers of words do not rule them out."""
+def _candidates(
+    keys: np.ndarray, order: np.ndarray, outlines: Outlines, jaccard: float
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of equal keys, up to `_WINDOW` apart in the order given, that their outlines do not rule out."""
     places = order[np.argsort(keys[order], kind="stable")]
     found = keys[places]
     for apart in range(1, _WINDOW + 1):
@@ -205,9 +209,13 @@ def _candidates(keys: np.ndarray, order: np.ndarray, lengths: np.ndarray) -> Ite
         if not len(same):
             return
         left, right = places[same], places[same + apart]
-        words, others = lengths[left], lengths[right]
-        near = (np.abs(words - others) <= _slack(np.minimum(words, others)) + _UNEVEN).all(axis=1)
-        yield left[near], right[near]
+        for start in range(0, len(left), _PAIRS):
+            a, b = left[start : start + _PAIRS], right[start : start + _PAIRS]
+            words, others = outlines.words[a], outlines.words[b]
+            near = (np.abs(words - others) <= _slack(np.minimum(words, others)) + _UNEVEN).all(axis=1)
+            a, b = a[near], b[near]
+            close = outlines.differing(a, b) <= outlines.allowed(a, b, jaccard, _TYPO_SHINGLES)
+            yield a[close.all(axis=1)], b[close.all(axis=1)]
 
 
 def _bands(texts: list[Document], guards: np.ndarray) -> np.ndarray:
