@@ -1,7 +1,7 @@
 """Bring a batch of rows into the tables: read, recognise, scrub, write."""
 
-from collections.abc import Iterable
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import pyarrow as pa
@@ -24,6 +24,7 @@ from flywheel.components.store.table_writer import TableWriter
 from flywheel.components.store.tables import ID_COLUMN, SCHEMAS
 
 Table = Literal["interactions", "feedback", "quarantine"]  # what intake writes
+_AT_ONCE = 500  # rows made into columns together: few enough for the processor's cache
 
 
 class BatchWriter:
@@ -64,8 +65,8 @@ class BatchWriter:
         """Bring one batch into the tables."""
         drafts, refusals = self._read(batch)
         known = Recognition(
-            self._there("interactions", {draft.interaction_id for draft in drafts if draft.content}),
-            self._there("feedback", {signal.feedback_id for draft in drafts for signal in draft.signals}),
+            self._there("interactions", [draft.interaction_id for draft in drafts if draft.content]),
+            self._there("feedback", [signal.feedback_id for draft in drafts for signal in draft.signals]),
             self._run_id,
             self._scrubbed_label,
         )
@@ -116,8 +117,8 @@ class BatchWriter:
         given = next((value[name] for name in names if isinstance(value.get(name), str | int)), None)
         return "" if given is None else f"; interaction {safe_ids([str(given)], self._pseudonyms)[str(given)]}"
 
-    def _there(self, table: Table, ids: Iterable[str]) -> pa.Table:
-        return self._tables[table].lookup(list(ids), [ID_COLUMN[table], "run_id", "attributes"])
+    def _there(self, table: Table, ids: list[str]) -> pa.Table:
+        return self._tables[table].lookup(ids, [ID_COLUMN[table], "run_id", "attributes"])
 
     def _scrubbed_label(self, label: str) -> str:
         if label not in self._labels:
@@ -139,31 +140,40 @@ class BatchWriter:
         texts: list[str] = []
         groups: list[int] = []
         keys: list[bytes] = []
-        ends: list[int] = []
+        ends = [0]
+        key_of: dict[str, bytes] = {}  # of a conversation's placeholders
         for number, item in enumerate((*drafts, *refusals)):
+            key = b""
+            if isinstance(item, Draft) and item.named_conversation:
+                key = key_of.get(item.conversation_id, b"")
+                if not key:
+                    key = key_of[item.conversation_id] = item.placeholder_key(self._pseudonyms)
             mine = item.texts()
             texts += mine
             groups += [number] * len(mine)
-            keys += [item.placeholder_key(self._pseudonyms) if isinstance(item, Draft) else b""] * len(mine)
+            keys += [key] * len(mine)
             ends.append(len(texts))
         result = scrub_on(self._engine, texts, groups, keys)
         self._summary.pii.update(result.counts)
-        parts = [iter(result.texts[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
-        interactions: list[tuple[Any, ...]] = []
-        feedback: list[tuple[Any, ...]] = []
-        for draft, part in zip(drafts, parts, strict=False):
-            made = draft.rows(self._run_id, part, self._scrubbed_label(draft.raw.file))
-            if made.interaction is not None:
-                interactions.append(made.interaction)
-            feedback += made.feedback
+        parts = [result.texts[start:end] for start, end in pairwise(ends)]
+        interactions: list[pa.RecordBatch] = []
+        feedback: list[pa.RecordBatch] = []
+        for start in range(0, len(drafts), _AT_ONCE):
+            few = slice(start, min(start + _AT_ONCE, len(drafts)))
+            made = [
+                draft.rows(self._run_id, part, self._scrubbed_label(draft.raw.file))
+                for draft, part in zip(drafts[few], parts[few], strict=True)
+            ]
+            interactions.append(_columns("interactions", [one.interaction for one in made if one.interaction]))
+            feedback.append(_columns("feedback", [row for one in made for row in one.feedback]))
         quarantine = [
-            refusal.row(self._run_id, part, self._pseudonyms)
+            refusal.row(self._run_id, iter(part), self._pseudonyms)
             for refusal, part in zip(refusals, parts[len(drafts) :], strict=True)
         ]
         batch = self._pseudonyms.of("batch", f"{head.file}:{head.line}" + (f":{head.part}" if head.part else ""))
         tables: dict[Table, pa.Table] = {
-            "interactions": _table("interactions", interactions),
-            "feedback": _table("feedback", feedback),
+            "interactions": pa.Table.from_batches(interactions, SCHEMAS["interactions"]),
+            "feedback": pa.Table.from_batches(feedback, SCHEMAS["feedback"]),
             "quarantine": pa.Table.from_pylist(quarantine, schema=SCHEMAS["quarantine"]),
         }
         for table, rows in tables.items():
@@ -172,9 +182,8 @@ class BatchWriter:
                 self._summary.new_rows[table] += done.inserted
 
 
-def _table(table: Table, rows: list[tuple[Any, ...]]) -> pa.Table:
+def _columns(table: Table, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
     schema = SCHEMAS[table]
-    if not rows:
-        return schema.empty_table()
-    columns = zip(schema, zip(*rows, strict=True), strict=True)
-    return pa.Table.from_arrays([pa.array(column, field.type) for field, column in columns], schema=schema)
+    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
+    arrays = [pa.array(column, field.type) for field, column in zip(schema, columns, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

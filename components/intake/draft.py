@@ -1,6 +1,6 @@
 """A row on its way into the tables: ids are known, texts are not scrubbed yet. Never written as it is."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -58,7 +58,7 @@ class Draft:
 
     def placeholder_key(self, pseudonyms: Pseudonymizer) -> bytes:
         """Return the key of the conversation's placeholders; empty when the row names no conversation."""
-        return pseudonyms.digest("placeholders", self.conversation_id) if self.named_conversation else b""
+        return bytes.fromhex(pseudonyms.of("placeholders", self.conversation_id)) if self.named_conversation else b""
 
     def texts(self) -> list[str]:
         """Return all free text of the row for scrubbing, in the order that `rows` takes it back.
@@ -68,24 +68,26 @@ class Draft:
         """
         return self.free_text
 
-    def rows(self, run_id: str, scrubbed: Iterator[str], origin_file: str) -> TableRows:
+    def rows(self, run_id: str, scrubbed: Sequence[str], origin_file: str) -> TableRows:
         """Make the table rows from the scrubbed texts.
 
         Args:
             run_id: Run that writes.
-            scrubbed: The scrubbed `texts()`, in their order; texts of other rows may follow.
+            scrubbed: The scrubbed `texts()`, in their order.
             origin_file: Scrubbed label of the file.
         """
         messages, prompt = [], ""
-        for role, _ in self.messages:
-            content = next(scrubbed)
+        for (role, _), content in zip(self.messages, scrubbed, strict=False):
             messages.append({"role": role, "content": content})
             if role == "user":
                 prompt = content
-        response, version, source, language = next(scrubbed), next(scrubbed), next(scrubbed), next(scrubbed)
-        texts = [None if signal.text is None else next(scrubbed) for signal in self.signals]
-        names = [next(scrubbed) if signal.kind is _SCORE else signal.name for signal in self.signals]
-        attributes = rebuild(self.attributes, scrubbed)
+        at = len(messages)
+        response, version, source, language = scrubbed[at : at + 4]
+        more = iter(scrubbed[at + 4 :])
+        signals = self.signals
+        texts = [None if signal.text is None else next(more) for signal in signals] if signals else []
+        names = [next(more) if signal.kind is _SCORE else signal.name for signal in signals] if signals else []
+        attributes = rebuild(self.attributes, more) if self.attributes else {}
         intake = {"intake": self.origin | {"file": origin_file}}
         identity, subject, moment = self.interaction_id, self.subject, self.moment
         interaction = None
@@ -105,7 +107,7 @@ class Draft:
                 run_id,
                 text_of(attributes | intake),
             )
-        if not self.signals:
+        if not signals:
             return TableRows(interaction, [])
         kept = text_of(intake if self.content else attributes | intake)
         feedback = [
@@ -123,7 +125,7 @@ class Draft:
                 run_id,
                 kept,
             )
-            for one, name, text in zip(self.signals, names, texts, strict=True)
+            for one, name, text in zip(signals, names, texts, strict=True)
         ]
         return TableRows(interaction, feedback)
 

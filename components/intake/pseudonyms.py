@@ -43,7 +43,7 @@ class Pseudonymizer:
             raise IntakeError(f"{len(keys)} pseudonym keys given; at least one is needed, and each only once")
         self._keys = tuple(hashlib.blake2b(key, digest_size=32).digest() for key in keys)
         self._ids = tuple(hashlib.blake2b(key, digest_size=4, person=b"key id").hexdigest() for key in self._keys)
-        self._begun: dict[str, hashlib.blake2b] = {}  # by purpose: hashes of nothing yet under the first key
+        self._begun: dict[str, hashlib.blake2b] = {}  # by purpose: hash of nothing yet under the first key
 
     def of(self, purpose: str, value: str | bytes) -> str:
         """Return a pseudonym; the same value under another purpose gives an unrelated one.
@@ -55,20 +55,15 @@ class Pseudonymizer:
         Returns:
             32 hex digits; of a subject, after the first rotation, with the key's id behind a hyphen.
         """
-        first = self._hash(purpose, value).hexdigest()
+        hashed = self._begun.get(purpose) or self._begin(purpose)
+        hashed = hashed.copy()  # half the time of beginning anew
+        hashed.update(value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass"))
+        first = hashed.hexdigest()
         return self.newest(first) if purpose == SUBJECT and len(self._keys) > 1 else first
 
-    def digest(self, purpose: str, value: str | bytes) -> bytes:
-        """Return the 16 bytes that `of` writes as 32 hex digits; for purposes other than "subject"."""
-        return self._hash(purpose, value).digest()
-
-    def _hash(self, purpose: str, value: str | bytes) -> hashlib.blake2b:
-        begun = self._begun.get(purpose)
-        if begun is None:
-            begun = self._begun[purpose] = _begin(self._keys[0], purpose)
-        hashed = begun.copy()  # half the time of beginning anew
-        hashed.update(value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass"))
-        return hashed
+    def _begin(self, purpose: str) -> hashlib.blake2b:
+        begun = self._begun[purpose] = _hash_under(self._keys[0], purpose)
+        return begun
 
     def newest(self, subject: str) -> str:
         """Carry a subject's pseudonym from the key that it was written under to the newest.
@@ -84,7 +79,7 @@ class Pseudonymizer:
             )
         at = self._ids.index(key_id) if key_id else 0
         for key, name in zip(self._keys[at + 1 :], self._ids[at + 1 :], strict=True):
-            hashed = _begin(key, SUBJECT)
+            hashed = _hash_under(key, SUBJECT)
             hashed.update(body.encode("utf-8", "surrogatepass"))
             body, key_id = hashed.hexdigest(), name
         return f"{body}-{key_id}" if key_id else body
@@ -100,7 +95,7 @@ class Pseudonymizer:
         return len(self._ids) - 1
 
 
-def _begin(key: bytes, purpose: str) -> hashlib.blake2b:
+def _hash_under(key: bytes, purpose: str) -> hashlib.blake2b:
     return hashlib.blake2b(digest_size=16, key=key, person=purpose.encode())
 
 

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 _PRIVATE_KEYS = {
@@ -24,12 +25,18 @@ _PRIVATE_KEYS = {
 _KIND_OF_KEY = {key: kind for kind, keys in _PRIVATE_KEYS.items() for key in keys.split()}
 _KEY_SIGNS = re.compile(r"[^a-z0-9]+")
 _PERSON_NAME = re.compile(r"[A-ZÀ-ÞА-Я][\w'’\-]+(?: [A-ZÀ-ÞА-Я][\w'’.\-]*){1,3}\Z")
+_USUAL_KEY = 64  # characters; longer keys are not remembered
 _LONG = 10**7  # a number of eight digits or more may be a telephone or card number
+
+
+@lru_cache(4096)
+def _bare(key: str) -> str:
+    return _KEY_SIGNS.sub("", key.lower())
 
 
 def private_kind(key: str, value: Any) -> str | None:
     """Return the kind of personal data that a key promises, or None."""
-    bare = _KEY_SIGNS.sub("", key.lower())
+    bare = _bare(key) if len(key) <= _USUAL_KEY else _KEY_SIGNS.sub("", key.lower())
     if bare == "name" and isinstance(value, str) and _PERSON_NAME.match(value):
         return "NAME"
     return _KIND_OF_KEY.get(bare)

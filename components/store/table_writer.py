@@ -65,12 +65,11 @@ class TableWriter:
         self._delta.update_incremental()
         self._follow()
         schema = pa.schema([SCHEMAS[self._table].field(name) for name in columns])
+        files = sorted(self._index.files_of(ids))
+        if not files:
+            return schema.empty_table()
         wanted = pa.array(ids, pa.string())
-        found = [
-            part
-            for file in sorted(self._index.files_of(ids))
-            for part in self._rows(self._files[file], wanted, columns)
-        ]
+        found = [part for file in files for part in self._rows(self._files[file], wanted, columns)]
         return pa.Table.from_batches(found, schema)
 
     def append(self, rows: pa.Table, batch: str) -> delta_table.Appended:

@@ -156,7 +156,7 @@ class Scribe:
                 Written("quarantined", quarantine=row["quarantine_id"], reason=draft.reason, detail=row["detail"])
             )
             return
-        rows = draft.rows(RUN_ID, scrubbed, draft.raw.file)
+        rows = draft.rows(RUN_ID, list(scrubbed), draft.raw.file)
         page.entries.append(
             _line(
                 {
