@@ -1,13 +1,22 @@
 import itertools
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
-from flywheel.scripts.benchmarks.curation import duplicates, duplicates_truth, feedback_records, peer_venv, run, table
+from flywheel.scripts.benchmarks.curation import (
+    duplicates,
+    duplicates_truth,
+    feedback_records,
+    peer_venv,
+    run,
+    scale,
+    table,
+)
 from flywheel.scripts.benchmarks.curation.frame import OURS, Goal, Peer, Stage, at_least, faster, no_worse
 
 PERSONAL = [("email", f"someone{number}@example.org") for number in range(500)]
@@ -154,3 +163,22 @@ def test_ours_finds_exactly_the_oracles_groups():
     assert not missing
     assert results[OURS].quality == {"recall": 1.0, "precision": 1.0, "precision .7": 1.0}
     assert results[OURS].result["edges"] > 20
+
+
+@pytest.mark.slow
+def test_every_step_of_curation_runs_in_its_own_process_at_both_sizes(monkeypatch, tmp_path):
+    monkeypatch.setattr(scale, "ROWS", 120)
+    monkeypatch.setattr(scale, "peers", lambda: [Peer(OURS, "scale_steps.py")])
+    results, missing = run.results_of(scale, 120, 1)
+    assert not missing
+    ours = results[OURS]
+    assert list(ours.result) == list(scale.STEPS)
+    assert (ours.result["intake"]["rows"], ours.result["documents"]["rows"]) == (120, 120 * scale.DOCUMENTS)
+    assert ours.result["deduplicate"]["rows"] >= ours.result["classify"]["rows"] > 10
+    assert all(one["cpu"] > 0 and one["peak"] > 50 for one in ours.result.values())
+    assert ours.quality["deduplicate_documents MiB"] == ours.result["documents"]["peak"]
+    larger = {name: {"cpu": 11 * one["cpu"], "peak": 2 * one["peak"]} for name, one in ours.result.items()}
+    both = {OURS: ours, scale.TENFOLD: replace(ours, result=larger)}
+    met = {goal.claim.split(": ")[1].split(" at ")[0]: goal.met(both) for goal in scale.STAGE.goals}
+    assert met == {"CPU time": True, "peak memory": False}
+    assert len(scale.STAGE.goals) == 2 * len(scale.STEPS)
