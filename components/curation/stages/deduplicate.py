@@ -39,8 +39,8 @@ def deduplicate(
 ) -> StepRecord:
     """Collect corrections and remove duplicates.
 
-    The log streams. In memory stay about 8 KB for each correction (its texts and their normal forms), 300 bytes for
-    each signal, 150 for each interaction, and a count for each user.
+    The log streams. In memory stay for each correction its texts and their normal forms (measured: 16 KB at 1 KB
+    of text), 300 bytes for each other signal, 150 for each interaction, and a count for each user.
 
     Args:
         feedback: Path of a feedback snapshot.
