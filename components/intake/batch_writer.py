@@ -24,7 +24,6 @@ from flywheel.components.store.table_writer import TableWriter
 from flywheel.components.store.tables import ID_COLUMN, SCHEMAS
 
 Table = Literal["interactions", "feedback", "quarantine"]  # what intake writes
-_AT_ONCE = 500  # rows made into columns together: few enough for the processor's cache
 
 
 class BatchWriter:
@@ -156,24 +155,18 @@ class BatchWriter:
         result = scrub_on(self._engine, texts, groups, keys)
         self._summary.pii.update(result.counts)
         parts = [result.texts[start:end] for start, end in pairwise(ends)]
-        interactions: list[pa.RecordBatch] = []
-        feedback: list[pa.RecordBatch] = []
-        for start in range(0, len(drafts), _AT_ONCE):
-            few = slice(start, min(start + _AT_ONCE, len(drafts)))
-            made = [
-                draft.rows(self._run_id, part, self._scrubbed_label(draft.raw.file))
-                for draft, part in zip(drafts[few], parts[few], strict=True)
-            ]
-            interactions.append(_columns("interactions", [one.interaction for one in made if one.interaction]))
-            feedback.append(_columns("feedback", [row for one in made for row in one.feedback]))
+        made = [
+            draft.rows(self._run_id, part, self._scrubbed_label(draft.raw.file))
+            for draft, part in zip(drafts, parts, strict=False)
+        ]
         quarantine = [
             refusal.row(self._run_id, iter(part), self._pseudonyms)
             for refusal, part in zip(refusals, parts[len(drafts) :], strict=True)
         ]
         batch = self._pseudonyms.of("batch", f"{head.file}:{head.line}" + (f":{head.part}" if head.part else ""))
         tables: dict[Table, pa.Table] = {
-            "interactions": pa.Table.from_batches(interactions, SCHEMAS["interactions"]),
-            "feedback": pa.Table.from_batches(feedback, SCHEMAS["feedback"]),
+            "interactions": _table("interactions", [one.interaction for one in made if one.interaction]),
+            "feedback": _table("feedback", [row for one in made for row in one.feedback]),
             "quarantine": pa.Table.from_pylist(quarantine, schema=SCHEMAS["quarantine"]),
         }
         for table, rows in tables.items():
@@ -182,8 +175,8 @@ class BatchWriter:
                 self._summary.new_rows[table] += done.inserted
 
 
-def _columns(table: Table, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
+def _table(table: Table, rows: list[tuple[Any, ...]]) -> pa.Table:
     schema = SCHEMAS[table]
     columns = zip(*rows, strict=True) if rows else [()] * len(schema)
     arrays = [pa.array(column, field.type) for field, column in zip(schema, columns, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    return pa.Table.from_arrays(arrays, schema=schema)

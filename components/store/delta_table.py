@@ -122,7 +122,7 @@ def append_to(
         try:
             write_deltalake(
                 delta,
-                new,
+                new.combine_chunks(),  # of several chunks some come out of their order
                 mode="append",
                 commit_properties=CommitProperties(
                     max_commit_retries=0,

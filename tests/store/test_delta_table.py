@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from flywheel.components.contracts.tables import TableReference
@@ -61,6 +62,14 @@ def test_same_batch_name_with_other_rows_loses_nothing(store):
 
 
 @pytest.mark.slow
+def test_a_file_keeps_the_order_of_rows_that_come_in_pieces(store, tmp_path):
+    names = [f"{number:05}" for number in range(4000)]
+    pieces = pa.concat_tables([rows(*names[start : start + 100]) for start in range(0, len(names), 100)])
+    delta_table.append(store, "quarantine", pieces, "b1")
+    (file,) = (tmp_path / "store" / "quarantine").glob("*.parquet")
+    assert pq.read_table(file)["quarantine_id"].to_pylist() == names
+
+
 def test_old_versions_stay_readable(store):
     first = delta_table.append(store, "quarantine", rows("a"), "1").reference
     for number in range(120):  # past a checkpoint
