@@ -29,7 +29,9 @@ SHARE = 0.02
 
 UNCONFIRMED = "unconfirmed"
 LEAST_CORRECTIONS = 100  # an attack of 1 % of fewer is none
-FALSE_SUPPORT = 0.05  # chance that the silence of others speaks for a claim although the answer is right: of 1 %, 0.05 %
+FALSE_SUPPORT = (
+    0.05  # chance that the silence of others speaks for a claim although the answer is right: of 1 %, 0.05 %
+)
 
 
 @dataclass(frozen=True)
