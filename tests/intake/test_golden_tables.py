@@ -13,7 +13,7 @@ import pytest
 from flywheel.components.intake.ingest import ingest
 from flywheel.components.store import delta_table
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parent / "golden" / "tables"
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
