@@ -32,7 +32,7 @@ LETTERS_ONLY = (
     "hf_ABCDEFGHIJKLMNOPQRSTUVWX",
     "swift: DEUTDEFF",
     "https://ann:secret@example.org",
-    "-----BEGIN PRIVATE KEY-----\nabc",
+    "-----BEGIN PRIVATE KEY-----\nabc.",
 )
 
 
@@ -70,7 +70,8 @@ def test_matches_are_those_of_the_library():
 
 @pytest.mark.parametrize("text", LETTERS_ONLY)
 def test_what_has_no_digit_is_found_in_prose(text):
-    prose = "so it went on and on without anything that anybody would want to hide from anybody else " * 3
+    prose = "so it went on and on without anything that anybody would want to hide from anybody else " * 120
+    assert 2 * len(prose) > triggers._SMALL  # beyond it, only what is suspicious is read
     alone, within = scrub_texts([text]), scrub_texts([f"{prose}{text}\n{prose}"])
     assert alone.counts.total() >= 1
     assert within == scrub_texts([f"{prose}{text}\n{prose}"], gated=False)
@@ -88,8 +89,10 @@ def test_whatever_stands_next_to_it_the_same_is_found():
         "ann@example.org",
         "I'm Ann",
     ]
-    texts = ["".join(dice.choices([*pieces, " ", "-", "."], k=dice.randint(2, 9))) for _ in range(400)]
+    texts = ["".join(dice.choices([*pieces, " ", "-", "."], k=dice.randint(2, 9))) for _ in range(700)]
+    assert sum(map(len, texts)) > triggers._SMALL
     assert scrub_texts(texts) == scrub_texts(texts, gated=False)
+    assert [scrub_texts([text]).texts[0] for text in texts[:100]] == scrub_texts(texts).texts[:100]
 
 
 @pytest.mark.parametrize(

@@ -107,13 +107,17 @@ def _chunks(groups: Sequence[int] | None, texts: Sequence[str]) -> Iterator[list
 def _find(batch: FoldedBatch, gated: bool, extra: tuple[Recognizer, ...]) -> dict[int, list[Span]]:
     """Return the spans of each text that has any, in characters of the folded text, ascending."""
     joined = Joined(batch)
-    there = np.array([match.span() for match in _IN_BYTES.finditer(joined.raw)], np.int64).reshape(-1, 2)
-    joined.cover((there[:, 0], there[:, 1]))
+    there = [match.span() for match in _IN_BYTES.finditer(joined.raw)]
+    if there:
+        starts, ends = np.array(there, np.int64).T
+        joined.cover((starts, ends))
     places: list[tuple[int, int, str]] = []
     for family in FAMILIES:
         places += _of_family(family.recognizers, joined, _windows(family, joined, gated))
     if extra:
         places += _of_family(extra, joined, joined.whole())
+    if not places:
+        return {}
     places.sort()
     starts = np.array([start for start, _, _ in places], np.int64)
     numbers = joined.text_of(starts)

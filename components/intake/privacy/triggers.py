@@ -18,6 +18,7 @@ from flywheel.components.intake.privacy.patterns import Pattern
 from flywheel.components.intake.privacy.windows import NOTHING, Compact, Hits, Joined
 
 _GAP = 4  # bytes from one digit to the next in one number, at most
+_SMALL = 1 << 14  # bytes that are read whole by every pattern: looking where to look would take longer
 _AROUND = 64  # bytes about a hit of another pattern within which a hit may lie, and more up to the next space
 
 
@@ -83,7 +84,9 @@ def _about_signs(joined: Joined) -> Hits:
 
 
 def _in_part(compiled: Pattern, joined: Joined, where: Callable[[Joined], Hits] = _about_words) -> Hits:
-    """Hits in a part of the texts, and where something was found: a border there may make a word of what was none."""
+    """Hits in a part of long texts, and where something was found: a border there may make a word of what was none."""
+    if len(joined.raw) <= _SMALL:
+        return _hits(compiled, bytes(joined.view))
     compact = joined.part(where)
     starts, ends = _hits(compiled, compact.raw)
     new = _within(compiled, joined, joined.around(*joined.glued(), _AROUND, _AROUND))
@@ -132,6 +135,8 @@ def _digit_runs(joined: Joined, least: int) -> Hits:
 
 
 def _both(one: Hits, other: Hits) -> Hits:
+    if not len(one[0]) or not len(other[0]):
+        return one if len(one[0]) else other
     starts, ends = np.concatenate((one[0], other[0])), np.concatenate((one[1], other[1]))
     order = np.argsort(starts, kind="stable")
     return starts[order], ends[order]
@@ -159,7 +164,13 @@ _NEAR = 90  # bytes from the street word to the house number
 def places(joined: Joined) -> Hits:
     """Street words with a digit near."""
     digits = joined.digits
-    starts, ends = _within(_STREET, joined, joined.around(*_digit_runs(joined, 1), _NEAR + _AROUND, _NEAR + _AROUND))
+    if not len(digits):
+        return NOTHING
+    if len(joined.raw) <= _SMALL:
+        starts, ends = _hits(_STREET, bytes(joined.view))
+    else:
+        windows = joined.around(*_digit_runs(joined, 1), _NEAR + _AROUND, _NEAR + _AROUND)
+        starts, ends = _within(_STREET, joined, windows)
     near = np.searchsorted(digits, ends + _NEAR) > np.searchsorted(digits, starts - _NEAR)
     return starts[near], ends[near]
 

@@ -88,8 +88,10 @@ class Joined:
         """Runs of at least so many bytes, 23 or more, without a stop."""
         size = len(self._plain) // 8
         free = (self._plain[: size * 8] > _SPACE_BYTE).view(np.uint64) == _EIGHT_TIMES
-        # Of 23 bytes, two times eight are two neighbouring columns.
-        ends = np.unique(self.stops(8 * np.flatnonzero(free[1:] & free[:-1]), 1))
+        places = 8 * np.flatnonzero(free[1:] & free[:-1])  # of 23 bytes, two times eight are two neighbouring columns
+        if not len(places):
+            return NOTHING
+        ends = np.unique(self.stops(places, 1))
         starts = self.stops(ends - 1, -1) + 1
         long = ends - starts >= least
         return starts[long], ends[long]
