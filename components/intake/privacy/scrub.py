@@ -21,7 +21,7 @@ from flywheel.components.intake.privacy.repeats import Repeats
 from flywheel.components.intake.privacy.spans import CUT, TAKEN, Recognizer, Span
 from flywheel.components.intake.privacy.windows import Compact, Hits, Joined
 
-_CHUNK = 1 << 22  # characters looked at together: enough to share the fixed costs, few enough for the cache
+_CHUNK = 1 << 23  # characters looked at together: enough to share the fixed costs, few enough for memory
 _FEW = 64  # values that are looked for one by one before the text is read word by word
 _IN_BYTES = re.compile(PLACEHOLDER.pattern.encode())
 
