@@ -19,6 +19,7 @@ from flywheel.components.intake.privacy.windows import NOTHING, Compact, Hits, J
 
 _GAP = 4  # bytes from one digit to the next in one number, at most
 _SMALL = 1 << 14  # bytes that are read whole by every pattern: looking where to look would take longer
+_NEAR = 90  # bytes from the street word to the house number
 _AROUND = 64  # bytes about a hit of another pattern within which a hit may lie, and more up to the next space
 
 
@@ -30,11 +31,8 @@ def _hits(compiled: Pattern, raw: bytes) -> Hits:
     return starts, ends
 
 
-def _within(compiled: Pattern, joined: Joined, windows: Hits) -> Hits:
+def _in_windows(compiled: Pattern, compact: Compact) -> Hits:
     """Hits in windows only."""
-    if not len(windows[0]):
-        return NOTHING
-    compact = Compact.of(joined, *windows)
     starts, ends = _hits(compiled, compact.raw)
     return compact.back(starts), compact.back(ends - 1) + 1
 
@@ -54,9 +52,8 @@ _SPELLED = Pattern(network.SPELLED_TRIGGER)
 _MACHINES = Pattern(network.MACHINE_TRIGGER)
 _SIGNS_OF_MACHINES = ((":", 1, 5), ("-", 3, 3), (".", 2, 5))  # bytes from one to the next
 _LABELS = Pattern(f"{bank.ROUTING_TRIGGER}|{network.LABEL_TRIGGER}")
+_STREET = Pattern(street_addresses.TRIGGER)
 _NAMES = Pattern(person_names.TRIGGER)
-
-
 _WORDS = Pattern(
     "|".join(
         (
@@ -83,14 +80,18 @@ def _about_signs(joined: Joined) -> Hits:
     return joined.around(*near, _AROUND, _AROUND)
 
 
+def _about_digits(joined: Joined) -> Hits:
+    return joined.around(*_digit_runs(joined, 1), _NEAR + _AROUND, _NEAR + _AROUND)
+
+
 def _in_part(compiled: Pattern, joined: Joined, where: Callable[[Joined], Hits] = _about_words) -> Hits:
     """Hits in a part of long texts, and where something was found: a border there may make a word of what was none."""
     if len(joined.raw) <= _SMALL:
         return _hits(compiled, bytes(joined.view))
-    compact = joined.part(where)
-    starts, ends = _hits(compiled, compact.raw)
-    new = _within(compiled, joined, joined.around(*joined.glued(), _AROUND, _AROUND))
-    return _both((compact.back(starts), compact.back(ends - 1) + 1), new)
+    hits = _in_windows(compiled, joined.part(where))
+    if not len(joined.glued[0]):
+        return hits
+    return _both(hits, _in_windows(compiled, Compact.of(joined, *joined.around(*joined.glued, _AROUND, _AROUND))))
 
 
 def key_blocks(joined: Joined) -> Hits:
@@ -157,20 +158,12 @@ def telephones(joined: Joined) -> Hits:
     return _digit_runs(joined, 7)
 
 
-_STREET = Pattern(street_addresses.TRIGGER)
-_NEAR = 90  # bytes from the street word to the house number
-
-
 def places(joined: Joined) -> Hits:
     """Street words with a digit near."""
     digits = joined.digits
     if not len(digits):
         return NOTHING
-    if len(joined.raw) <= _SMALL:
-        starts, ends = _hits(_STREET, bytes(joined.view))
-    else:
-        windows = joined.around(*_digit_runs(joined, 1), _NEAR + _AROUND, _NEAR + _AROUND)
-        starts, ends = _within(_STREET, joined, windows)
+    starts, ends = _in_part(_STREET, joined, _about_digits)
     near = np.searchsorted(digits, ends + _NEAR) > np.searchsorted(digits, starts - _NEAR)
     return starts[near], ends[near]
 

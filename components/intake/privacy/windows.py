@@ -26,6 +26,9 @@ class Joined:
 
     Args:
         batch: Folded texts.
+
+    Attributes:
+        glued: What is covered and touched a letter or digit: the border that covering made is a new one.
     """
 
     def __init__(self, batch: FoldedBatch) -> None:
@@ -33,7 +36,7 @@ class Joined:
         self.view = bytearray(self.raw)  # what was found is covered here
         self._bytes = np.frombuffer(self.view, np.uint8)
         self._plain = np.frombuffer(self.raw, np.uint8)
-        self._glued: Hits = NOTHING
+        self.glued: Hits = NOTHING
         self._parts: dict[Callable[[Joined], Hits], Compact] = {}
         self._stops: np.ndarray | None = None
         self._digits: np.ndarray | None = None
@@ -69,14 +72,10 @@ class Joined:
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
             self.view[start:end] = TAKEN.encode() * (end - start)
         touching = _OF_WORDS[self._bytes[starts - 1]] | _OF_WORDS[self._bytes[ends]]
-        starts = np.concatenate((self._glued[0], starts[touching]))
-        ends = np.concatenate((self._glued[1], ends[touching]))
+        starts = np.concatenate((self.glued[0], starts[touching]))
+        ends = np.concatenate((self.glued[1], ends[touching]))
         order = np.argsort(starts, kind="stable")
-        self._glued = (starts[order], ends[order])
-
-    def glued(self) -> Hits:
-        """What is covered and touched a letter or digit: the border that covering made is a new one."""
-        return self._glued
+        self.glued = (starts[order], ends[order])
 
     def part(self, where: "Callable[[Joined], Hits]") -> "Compact":
         """What stands in the windows that a function names, which it is asked for once."""
