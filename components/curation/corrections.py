@@ -139,10 +139,7 @@ def collect(interactions: pa.Table, feedback: pa.Table, total: int | None = None
             correction, stripped = answer_text(row["text"] or "", interaction["prompt"])
             lead_ins += stripped
             rows.append(
-                {
-                    name: interaction.get(name)
-                    for name in ("interaction_id", "messages", "prompt", "response", "language")
-                }
+                {name: interaction.get(name) for name in _OF_INTERACTION}
                 | {
                     "subject": row["subject"],
                     "timestamp": row["timestamp"],

@@ -14,8 +14,7 @@ from flywheel.components.curation.guards.coalition import SHARE
 from flywheel.components.curation.review.decisions import ACCEPT
 from flywheel.components.curation.stages.files import read, write
 from flywheel.components.curation.stages.records import record
-from flywheel.components.curation.stages.votes import lexicon_of
-from flywheel.components.store import observed
+from flywheel.components.curation.stages.votes import lexicon_in
 
 if TYPE_CHECKING:
     from flywheel.components.curation.review.reviewed import Reviewed
@@ -123,4 +122,4 @@ def lexicon_for(said: "Reviewed", notes: Mapping[str, Any]) -> frozenset[str]:
     if not wordings:
         return frozenset()
     snapshot = FeedbackSnapshot.model_validate(notes["snapshot"])
-    return lexicon_of(observed.read(snapshot.interactions, ["prompt", "response"]), wordings)
+    return lexicon_in(snapshot.interactions, wordings)
