@@ -15,35 +15,40 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from heapq import merge
 from typing import Any
 
 import numpy as np
 
 from flywheel.components.curation.duplicates import outline
 from flywheel.components.curation.duplicates.candidates import run_lengths
+from flywheel.components.curation.duplicates.documents import Document, Documents, HeldDocuments, in_blocks
 from flywheel.components.curation.duplicates.edges import connected
 from flywheel.components.curation.duplicates.outline import SHINGLE, Outlines
 from flywheel.components.curation.duplicates.shingles import mixed
+from flywheel.components.curation.texts.digests import array_of, digest, numbered
 from flywheel.components.curation.texts.entity_lexicon import signature
 from flywheel.components.curation.texts.lexicons import words as word_list
 from flywheel.components.store.engine import daft_module
 
-Document = tuple[str, ...]  # normal forms
-
 BANDS, ROWS = 24, 5
 _SEED = 17
 _TYPO_SHINGLES = 2 * (SHINGLE + 1)  # shingles that one swap of letters takes away and adds
-_SKETCHED = 8192  # documents whose signatures are made at once
+_SKETCHED = 8192  # documents whose signatures are in memory at once, 192 bytes each and 136 a field; more in one class
 _PAIRS = 16_384  # compared by their outlines at once
-_PARTS = 1024  # documents kept as verification looks at them, about 100 bytes a character
-_REFUSED = 2_000_000  # pairs remembered as no duplicates, about 150 bytes each
+_PARTS, _PARTS_LENGTH = 1024, 300_000  # documents kept as verification looks at them, about 40 bytes a character
+_REFUSED = 500_000  # pairs remembered as no duplicates, about 70 bytes each
+_MERGED = 64  # documents of each sorted run that are in memory while runs are merged
 _UNEVEN = 3  # fillers that one of two texts may have more than the other
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _WINDOW = 2000  # a bucket above this size compares each document with this many neighbours in text order only
 
 
-def group(documents: Sequence[Document], lexicon: frozenset[str], jaccard: float = 0.8) -> np.ndarray:
+def group(documents: Sequence[Document] | Documents, lexicon: frozenset[str], jaccard: float = 0.8) -> np.ndarray:
     """Label documents by near-duplicate group: the connected components of the verified pairs.
+
+    Of documents in a file (`documents.SpilledDocuments`) only numbers are held, about 40 bytes for each, besides what
+    is made of a few thousand at a time, or of all that have the same numbers, names and negations.
 
     Args:
         documents: Tuples of normal forms, all of one length.
@@ -58,15 +63,16 @@ def group(documents: Sequence[Document], lexicon: frozenset[str], jaccard: float
     """
     if not 0 < jaccard <= 1:
         raise ValueError(f"jaccard must lie in (0, 1], got {jaccard}")
-    unique: dict[Document, int] = {}
-    of = np.array([unique.setdefault(document, len(unique)) for document in documents], dtype=np.int64)
-    if len(unique) == 0:
-        return of
-    texts = list(unique)
-    pairs = _verified_pairs(texts, lexicon, jaccard)
-    left = np.array([a for a, _ in pairs], dtype=np.int64)
-    right = np.array([b for _, b in pairs], dtype=np.int64)
-    return connected(len(texts), left, right)[of]
+    source: Documents = HeldDocuments(documents) if isinstance(documents, Sequence) else documents
+    of = numbered(source.digests)
+    unique = np.flatnonzero(np.diff(np.maximum.accumulate(of), prepend=-1))  # numbered by first appearance
+    edges = [np.zeros((0, 2), dtype=np.int64)]
+    guards = _guards(source, unique, lexicon)
+    for rows in _classes(guards):
+        pairs = _verified_pairs(source, unique[rows], guards[rows], jaccard)
+        edges.append(rows[np.array(pairs, dtype=np.int64).reshape(-1, 2)])
+    left, right = np.concatenate(edges).T
+    return connected(len(unique), left, right)[of]
 
 
 def similar(a: Document, b: Document, lexicon: frozenset[str], jaccard: float = 0.8) -> bool:
@@ -76,18 +82,17 @@ def similar(a: Document, b: Document, lexicon: frozenset[str], jaccard: float = 
 
 def similarity(a: str, b: str) -> float:
     """Exact Jaccard similarity of the shingle sets of two normal forms, in [0, 1]."""
-    left, right = _shingles(a), _shingles(b)
-    common = len(left & right)
+    left, right = outline.shingles(a), outline.shingles(b)
+    common = _common(left, right)
     return common / (len(left) + len(right) - common)
 
 
-def _signature(document: Document, lexicon: frozenset[str]) -> tuple[tuple[str, ...], ...]:
-    return tuple(signature(field, lexicon) for field in document)
+def _signature(document: Document, lexicon: frozenset[str]) -> Document:
+    return tuple(" ".join(signature(field, lexicon)) for field in document)
 
 
-def _shingles(text: str) -> set[str]:
-    padded = f" {text} "
-    return {padded[i : i + SHINGLE] for i in range(max(1, len(padded) - SHINGLE + 1))}
+def _common(a: np.ndarray, b: np.ndarray) -> int:
+    return len(np.intersect1d(a, b, assume_unique=True))
 
 
 @dataclass(frozen=True)
@@ -95,12 +100,12 @@ class _Part:
     """A field as verification looks at it."""
 
     text: str
-    shingles: set[str]
+    shingles: np.ndarray
     words: Counter[str]
 
 
 def _parts(document: Document) -> list[_Part]:
-    return [_Part(text, _shingles(text), Counter(text.split())) for text in document]
+    return [_Part(text, outline.shingles(text), Counter(text.split())) for text in document]
 
 
 def _verify(a: list[_Part], b: list[_Part], jaccard: float) -> bool:
@@ -111,7 +116,7 @@ def _close(a: _Part, b: _Part, jaccard: float) -> bool:
     small, large = sorted((len(a.shingles), len(b.shingles)))
     if small < jaccard * large and large - small > _TYPO_SHINGLES:
         return False  # even if the one were a part of the other
-    common = len(a.shingles & b.shingles)
+    common = _common(a.shingles, b.shingles)
     union = small + large - common
     return common >= jaccard * union or union - common <= _TYPO_SHINGLES
 
@@ -152,20 +157,46 @@ def _typo(a: str, b: str) -> bool:
     return short[start:] == long[start + 1 :]
 
 
-def _verified_pairs(texts: list[Document], lexicon: frozenset[str], jaccard: float) -> list[tuple[int, int]]:
-    """Edges that connect exactly the pairs that `_verify` accepts (a spanning part of them), among LSH candidates."""
-    if len(texts) < 2:
-        return []
-    guards: dict[tuple[tuple[str, ...], ...], int] = {}
-    guard = [guards.setdefault(_signature(text, lexicon), len(guards)) for text in texts]
-    crowded = Counter(guard)
-    rows = [i for i in range(len(texts)) if crowded[guard[i]] > 1]  # alone with its numbers and names: no duplicate
-    if not rows:
-        return []
-    bands = _bands([texts[i] for i in rows], np.array([guard[i] for i in rows], dtype=np.uint64))
-    outlines = outline.of([texts[i] for i in rows])
-    order = np.array(sorted(range(len(rows)), key=lambda i: texts[rows[i]]), dtype=np.int64)
-    parent = list(range(len(texts)))
+def _guards(documents: Documents, rows: np.ndarray, lexicon: frozenset[str]) -> np.ndarray:
+    """What must be equal in two duplicates, as a number for each of the documents; shape (m,)."""
+    digests = [np.zeros((0, 2), dtype=np.uint64)]
+    for _, block in in_blocks(documents, rows):
+        digests.append(array_of(digest(_signature(document, lexicon)) for document in block))
+    return numbered(np.concatenate(digests))
+
+
+def _classes(guards: np.ndarray) -> Iterator[np.ndarray]:
+    """Places of equal guards, of many guards at a time; who is alone with its numbers and names is no duplicate."""
+    sizes = np.bincount(guards)
+    order = np.argsort(guards, kind="stable")
+    order = order[sizes[guards[order]] > 1]
+    start = stop = 0
+    for size in sizes[sizes > 1].tolist():
+        if stop > start and stop + size - start > _SKETCHED:
+            yield order[start:stop]
+            start = stop
+        stop += size
+    if stop > start:
+        yield order[start:stop]
+
+
+def _verified_pairs(
+    documents: Documents, rows: np.ndarray, guards: np.ndarray, jaccard: float
+) -> list[tuple[int, int]]:
+    """Edges that connect exactly the pairs that `_verify` accepts (a spanning part of them), among LSH candidates.
+
+    Args:
+        documents: Documents.
+        rows: Those to compare, shape (m,): all that have one of some guards.
+        guards: Guard of each, shape (m,).
+        jaccard: Least similarity.
+
+    Returns:
+        Pairs of places in `rows`.
+    """
+    bands, outlines = _sketched(documents, rows, guards)
+    order = _in_text_order(documents, rows) if len(rows) > _WINDOW else np.arange(len(rows))
+    parent = list(range(len(rows)))
 
     def root(node: int) -> int:
         while parent[node] != node:
@@ -173,26 +204,41 @@ def _verified_pairs(texts: list[Document], lexicon: frozenset[str], jaccard: flo
             node = parent[node]
         return node
 
-    @lru_cache(_PARTS)
-    def parts(row: int) -> list[_Part]:
-        return _parts(texts[row])
+    length = int(documents.lengths[rows].mean())
+
+    @lru_cache(min(_PARTS, max(2, _PARTS_LENGTH // max(1, length))))
+    def parts(place: int) -> list[_Part]:
+        return _parts(documents.read(rows[place : place + 1])[0])
 
     edges = []
-    refused: set[tuple[int, int]] = set()  # most pairs of one band meet again in others
+    refused: set[int] = set()  # most pairs of one band meet again in others
     for band in range(BANDS):
         for left, right in _candidates(bands[:, band], order, outlines, jaccard):
-            for a, b in zip(left.tolist(), right.tolist(), strict=True):
-                other, node = rows[a], rows[b]
-                if root(node) == root(other) or (other, node) in refused:
+            for other, node in zip(left.tolist(), right.tolist(), strict=True):
+                if root(node) == root(other) or other * len(rows) + node in refused:
                     continue
                 if _verify(parts(node), parts(other), jaccard):
                     edges.append((other, node))
                     parent[root(node)] = root(other)
                 else:
-                    refused.add((other, node))
+                    refused.add(other * len(rows) + node)
         if len(refused) > _REFUSED:
             refused.clear()
     return edges
+
+
+def _in_text_order(documents: Documents, rows: np.ndarray) -> np.ndarray:
+    """Places in `rows` in the order of the texts: blocks are sorted, and merged a few documents at a time."""
+    runs = []
+    for here, block in in_blocks(documents, rows):
+        runs.append(here.start + np.array(sorted(range(len(block)), key=block.__getitem__), dtype=np.int64))
+
+    def read(run: np.ndarray) -> Iterator[tuple[Document, int]]:
+        for start in range(0, len(run), _MERGED):
+            places = run[start : start + _MERGED]
+            yield from zip(documents.read(rows[places]), places.tolist(), strict=True)
+
+    return np.fromiter((place for _, place in merge(*map(read, runs))), dtype=np.int64, count=len(rows))
 
 
 def _candidates(
@@ -218,19 +264,21 @@ def _candidates(
             yield a[close.all(axis=1)], b[close.all(axis=1)]
 
 
-def _bands(texts: list[Document], guards: np.ndarray) -> np.ndarray:
-    """For every band of the signature, and the guard, a number: shape (n, BANDS), uint64.
+def _sketched(documents: Documents, rows: np.ndarray, guards: np.ndarray) -> tuple[np.ndarray, Outlines]:
+    """For every band of each document's signature, and its guard, a number: shape (m, BANDS), uint64; and the outlines.
 
     Two different ones get the same number with probability 2^-64, and what is a candidate by that is verified.
     """
-    found = np.empty((len(texts), BANDS), dtype=np.uint64)
-    for start in range(0, len(texts), _SKETCHED):
-        sketch = _minhash(texts[start : start + _SKETCHED]).astype(np.uint64).reshape(-1, BANDS, ROWS)
-        keys = np.repeat(guards[start : start + _SKETCHED, None], BANDS, axis=1)
+    bands = np.empty((len(rows), BANDS), dtype=np.uint64)
+    outlines = []
+    for here, block in in_blocks(documents, rows):
+        sketch = _minhash(block).astype(np.uint64).reshape(-1, BANDS, ROWS)
+        keys = bands[here]
+        keys[:] = guards[here, None]
         for row in range(ROWS):
-            keys = mixed(keys * _ODD + sketch[:, :, row])
-        found[start : start + _SKETCHED] = keys
-    return found
+            keys[:] = mixed(keys * _ODD + sketch[:, :, row])
+        outlines.append(outline.of(block))
+    return bands, outline.joined(outlines)
 
 
 def _minhash(texts: list[Document]) -> np.ndarray:

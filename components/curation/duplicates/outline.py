@@ -55,14 +55,21 @@ def of(documents: Sequence[tuple[str, ...]]) -> Outlines:
     for row, document in enumerate(documents):
         for field, text in enumerate(document):
             found.words[row, field] = len(text.split())
-            shingles = _shingles(text)
-            found.shingles[row, field] = len(shingles)
-            places = np.bincount((mixed(shingles) % np.uint64(PLACES)).astype(np.int64), minlength=PLACES)
+            numbers = shingles(text)
+            found.shingles[row, field] = len(numbers)
+            places = np.bincount((mixed(numbers) % np.uint64(PLACES)).astype(np.int64), minlength=PLACES)
             found.counts[row, field] = np.minimum(places, 255)
     return found
 
 
-def _shingles(text: str) -> np.ndarray:
+def joined(parts: Sequence[Outlines]) -> Outlines:
+    """The outlines of all documents of several."""
+    return Outlines(
+        *(np.concatenate([getattr(one, name) for one in parts]) for name in ("words", "shingles", "counts"))
+    )
+
+
+def shingles(text: str) -> np.ndarray:
     """The distinct shingles of a text between two spaces, as numbers: its code points side by side, 21 bits each."""
     points = np.frombuffer(f" {text} ".encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
     numbers = np.zeros(max(1, len(points) - SHINGLE + 1), dtype=np.uint64)

@@ -86,18 +86,26 @@ class SpilledTexts:
         assert self._begin is not None, "finish() comes before reading"
         if not len(rows):
             return []
-        begin, length = self._begin[rows], self.lengths[rows].astype(np.int64)
-        end = begin + length
-        where, handle = begin.tolist(), self._file.fileno()
-        if not (begin[1:] == end[:-1]).all():
-            pieces = [_read(handle, size, place) for place, size in zip(where, length.tolist(), strict=True)]
-            return [piece.decode("utf-8", "surrogatepass") for piece in pieces]
-        raw = _read(handle, int(end[-1] - begin[0]), where[0])  # side by side in the file: one call for all
-        places = zip((begin - begin[0]).tolist(), (end - begin[0]).tolist(), strict=True)
-        if raw.isascii():
-            text = raw.decode("ascii")
-            return [text[start:stop] for start, stop in places]
-        return [raw[start:stop].decode("utf-8", "surrogatepass") for start, stop in places]
+        begin = self._begin[rows]
+        end = begin + self.lengths[rows]
+        borders = (np.flatnonzero(begin[1:] != end[:-1]) + 1).tolist()  # side by side in the file: one call for all
+        where, ends, handle = begin.tolist(), end.tolist(), self._file.fileno()
+        found: list[str] = []
+        for start, stop in zip([0, *borders], [*borders, len(where)], strict=True):
+            raw = _read(handle, ends[stop - 1] - where[start], where[start])
+            if stop - start == 1:
+                found.append(raw.decode("utf-8", "surrogatepass"))
+                continue
+            first = where[start]
+            places = [
+                (one - first, other - first) for one, other in zip(where[start:stop], ends[start:stop], strict=True)
+            ]
+            if raw.isascii():
+                text = raw.decode("ascii")
+                found += [text[one:other] for one, other in places]
+            else:
+                found += [raw[one:other].decode("utf-8", "surrogatepass") for one, other in places]
+        return found
 
 
 def _read(handle: int, size: int, place: int) -> bytes:
