@@ -88,7 +88,7 @@ def fill(languages: Iterable[str], texts: Iterable[tuple[str, str]]) -> list[str
     return [given or identify(*text) for given, text in zip(languages, texts, strict=True)]
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)  # it holds the texts
 def _identify(text: str) -> str:
     if sum(map(str.isalpha, text)) < LEAST_LETTERS * _density(text):
         return ""

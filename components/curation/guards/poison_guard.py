@@ -96,7 +96,7 @@ def examine(
         audience: Who uses what the log shows; None: no coalition is feared, and no claim is `unconfirmed`.
         confirmed: Questions and claims that people accepted; all rows that say the same are vouched for.
     """
-    names = list(ids) if ids is not None else [row["interaction_id"] for row in rows]
+    names = ids if ids is not None else [row["interaction_id"] for row in rows]
     claims = claims_of(rows)
     supports = supports_of(rows, claims)
     limit = coordination.idle_limit(median_activity)

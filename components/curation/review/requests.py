@@ -59,7 +59,8 @@ def requests_of(
     named = [(row, contents.of_row(row)) for row in candidates]
     open_ = [(row, content) for row, content in named if not _settled(reviewed, content)]
     rows, ids = [row for row, _ in open_], [content for _, content in open_]
-    drawn = audit.sample(rows, ids)
+    chances = [audit.chance(content) for content in ids]
+    drawn = audit.sample(rows, chances)
     taken = set(drawn)
     rest = [
         index
@@ -69,7 +70,7 @@ def requests_of(
         and (asked is None or row["reason"] != UNCONFIRMED or row["candidate_id"] in asked)
     ]
     users = asked or {}
-    rest.sort(key=lambda index: (-users.get(rows[index]["candidate_id"], 0), audit.chance(ids[index])))
+    rest.sort(key=lambda index: (-users.get(rows[index]["candidate_id"], 0), chances[index]))
     chosen = [Request(rows[index], ids[index], AUDIT) for index in drawn]
     chosen += [Request(rows[index], ids[index], rows[index]["reason"]) for index in rest]
     return chosen[:limit] if limit else chosen

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from flywheel.components.contracts.tables import TableReference
@@ -45,8 +46,11 @@ class Reviewed:
 
     def decision_on(self, row: Mapping[str, Any]) -> Decision | None:
         """What people decided about a row's content, following their own wordings of it."""
-        return follow(self.decisions, contents.of_row(row), self._edited())
+        if not self.decisions:
+            return None
+        return follow(self.decisions, contents.of_row(row), self._edited)
 
+    @cached_property
     def _edited(self) -> dict[str, str]:
         return {
             content: contents.of_row({**self.candidates[content], "correction": decision.correction})

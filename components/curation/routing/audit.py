@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from flywheel.components.store.tables import row_id
 
 SHARE = 0.02  # of a category's candidates
@@ -18,12 +20,12 @@ BELOW_THRESHOLD = ("low_confidence", "no_threshold", "audit_failed", "subject_ca
 """Reasons of candidates that the guards let pass; those sent away by a guard are another population."""
 
 
-def sample(rows: Sequence[Mapping[str, Any]], contents: Sequence[str]) -> list[int]:
+def sample(rows: Sequence[Mapping[str, Any]], chances: Sequence[float] | np.ndarray) -> list[int]:
     """Draw the audit.
 
     Args:
         rows: Candidates with category, route and reason; those that a human decided on are left out by the caller.
-        contents: Content of each (`review.contents`).
+        chances: `chance` of the content of each (`review.contents`).
 
     Returns:
         Indices of the drawn rows, in the order of their hashes.
@@ -34,11 +36,11 @@ def sample(rows: Sequence[Mapping[str, Any]], contents: Sequence[str]) -> list[i
             of_category[row["category"]].append(index)
     drawn: list[int] = []
     for indices in of_category.values():
-        by_chance = sorted(indices, key=lambda index: (chance(contents[index]), rows[index]["interaction_id"]))
+        by_chance = sorted(indices, key=lambda index: (chances[index], rows[index]["interaction_id"]))
         open_ = any(rows[index]["route"] == "accept" for index in indices)
-        share = sum(chance(contents[index]) < SHARE for index in indices)
+        share = sum(chances[index] < SHARE for index in indices)
         drawn += by_chance[: max(share, LEAST if open_ else CLOSED)]
-    return sorted(drawn, key=lambda index: chance(contents[index]))
+    return sorted(drawn, key=lambda index: chances[index])
 
 
 def chance(content: str) -> float:

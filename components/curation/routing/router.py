@@ -6,8 +6,10 @@ random audit (`audit`) goes to people too; audited candidates that were accepted
 otherwise: holding them back would take the best ones out of training, and the guarantee is about all that is accepted.
 """
 
+import sys
+from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,7 @@ from flywheel.components.curation.guards.trusted_items import Trusted
 from flywheel.components.curation.review import contents, human_word
 from flywheel.components.curation.review.decisions import ACCEPT
 from flywheel.components.curation.routing import audit
+from flywheel.components.curation.routing.candidates import Decided, Names, Picked
 from flywheel.components.curation.routing.thresholds import FALSE_ALARMS, Calibration, CategoryThreshold, thresholds
 from flywheel.components.store.tables import row_id
 
@@ -32,7 +35,7 @@ class Routed:
     """What routing decided.
 
     Attributes:
-        rows: The rows with candidate_id, route and reason, in the order given.
+        rows: The rows with candidate_id, language, route and reason, in the order given.
         thresholds: Choice per category.
         audit: Ids of accepted candidates in the random audit: people should look at them all the same.
         error_rate: What the routing promises, in words and numbers.
@@ -41,7 +44,7 @@ class Routed:
             the claim: a person's word on it settles the other rows, which say the same.
     """
 
-    rows: list[dict[str, Any]]
+    rows: Decided
     thresholds: dict[str, CategoryThreshold]
     audit: list[str]
     error_rate: str
@@ -50,12 +53,13 @@ class Routed:
 
     def routes(self) -> dict[str, int]:
         """Rows by route."""
-        counts = Counter(row["route"] for row in self.rows)
+        counts = Counter(self.rows.route)
         return {route: counts[route] for route in ("accept", "review", "discard")}
 
     def reasons(self, route: str | None = None) -> dict[str, int]:
         """Rows by reason, the most frequent first."""
-        counts = Counter(row["reason"] for row in self.rows if row["reason"] and route in (None, row["route"]))
+        decided = zip(self.rows.route, self.rows.reason, strict=True)
+        counts = Counter(reason for to, reason in decided if reason and route in (None, to))
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -72,9 +76,11 @@ def route(
 ) -> Routed:
     """Decide on every row.
 
+    Rows are looked at one after the other, and no more than one is held: they may lie on disk (`candidates`).
+
     Args:
         rows: Classified rows (`deduplication.SCHEMA` with category and confidence); optionally `decided`, what people
-            said (`review.human_word`), and `held`, why the classifier has no confidence to offer.
+            said (`review.human_word`), `held`, why the classifier has no confidence to offer, and `content`.
         calibration: Out-of-fold predictions on labelled and audited rows.
         run_id: Run; part of a candidate's id.
         median_activity: Median number of interactions of the users of the log.
@@ -88,58 +94,69 @@ def route(
         ValueError: A parameter is out of range.
     """
     chosen = thresholds(calibration, target, confidence)
-    ids = [row_id(run_id, row["interaction_id"], row["correction"]) for row in rows]
-    made = [{**row, "candidate_id": name, "route": "accept", "reason": ""} for row, name in zip(rows, ids, strict=True)]
-
-    def settle(row: dict[str, Any], to: str, reason: str) -> None:
-        row["route"], row["reason"] = to, reason
-
-    undecided = [row for row in made if not row.get("decided")]
-    for row in made:
-        if row.get("decided"):
-            settle(row, *_DECIDED[row["decided"]])
-            row["language"] = row.get("language") or language.identify(row["prompt"], row["response"])
-    for row in undecided:
-        texts = row["prompt"], row["response"], row["correction"]
-        given = row.get("language") or ""
-        row["language"] = given or language.identify(*texts[:2])
-        verdict = spam_filter.judge(*texts) or language.judge(*texts, given)
-        if verdict:
-            settle(row, verdict.route, verdict.reason)
-    clean = [row for row in undecided if row["route"] == "accept"]
-    names = [row["candidate_id"] for row in clean]
-    confirmed = {(row["question_id"], tuple(row["claim"])) for row in made if row.get("decided") == ACCEPT}
-    inspection = poison_guard.examine(clean, median_activity, trusted, names, audience, confirmed)
-    for index, finding in inspection.findings.items():
-        settle(clean[index], finding.route, finding.reason)
+    made = Decided(rows)
+    undecided, confirmed = _read(made, run_id)
+    clean = array("q", (index for index in undecided if made.route[index] == "accept"))
+    names = Names(made, clean)
+    inspection = poison_guard.examine(Picked(made, clean), median_activity, trusted, names, audience, confirmed)
+    for place, finding in inspection.findings.items():
+        made.settle(clean[place], finding.route, finding.reason)
     for index, reason in human_word.against(made).items():
-        if made[index]["route"] == "accept" or made[index]["reason"] == UNCONFIRMED:
-            settle(made[index], "review", reason)
-    for row in clean:
-        reason = _unsure(row, chosen[row["category"]])
-        if row["route"] == "accept" and reason:
-            settle(row, "review", reason)
-    accepted = [row for row in clean if row["route"] == "accept"]
-    for index in poison_guard.over_cap(accepted, max_share):
-        settle(accepted[index], "review", "subject_cap")
-    drawn = [undecided[index] for index in audit.sample(undecided, [contents.of_row(row) for row in undecided])]
-    audited = sorted(row["candidate_id"] for row in drawn if row["route"] == "accept")
+        if made.route[index] == "accept" or made.reason[index] == UNCONFIRMED:
+            made.settle(index, "review", reason)
+    for index in clean:
+        if made.route[index] == "accept":
+            reason = _unsure(rows[index], chosen)
+            made.settle(index, "review" if reason else "accept", reason)
+    accepted = array("q", (index for index in clean if made.route[index] == "accept"))
+    for place in poison_guard.over_cap(Picked(made, accepted), max_share):
+        made.settle(accepted[place], "review", "subject_cap")
+    drawn = [undecided[place] for place in audit.sample(Picked(made, undecided), made.chance[undecided])]
+    audited = sorted(made.id(index) for index in drawn if made.route[index] == "accept")
     promise = _promise(chosen, target, confidence, audience)
-    waiting = [[clean[index] for index in indices] for indices in inspection.unconfirmed.values()]
-    asked = [_drawn(rows) for rows in waiting if rows[0]["reason"] == UNCONFIRMED]
+    waiting = [[clean[place] for place in places] for places in inspection.unconfirmed.values()]
+    asked = [_drawn(made, indices) for indices in waiting if made.reason[indices[0]] == UNCONFIRMED]
     return Routed(made, chosen, audited, promise, inspection, dict(sorted(asked)))
 
 
-def _drawn(rows: Sequence[Mapping[str, Any]]) -> tuple[str, int]:
+def _read(made: Decided, run_id: str) -> tuple["array[int]", set[tuple[str, tuple[str, ...]]]]:
+    """Look at the texts of every row, once: name it, tell its language, decide on it as far as it alone can tell.
+
+    Returns:
+        Indices of the rows that no person decided on; questions and claims that people accepted.
+    """
+    undecided = array("q")
+    confirmed = set()
+    for index, row in enumerate(made.rows):
+        prompt, response, correction = row["prompt"], row["response"], row["correction"]
+        made.name(row_id(run_id, row["interaction_id"], correction))
+        given, decided = row.get("language") or "", row.get("decided")
+        made.language[index] = sys.intern(given or language.identify(prompt, response))
+        if decided:
+            made.settle(index, *_DECIDED[decided])
+            if decided == ACCEPT:
+                confirmed.add((row["question_id"], tuple(row["claim"])))
+            continue
+        undecided.append(index)
+        made.chance[index] = audit.chance(row.get("content") or contents.of_row(row))
+        verdict = spam_filter.judge(prompt, response, correction) or language.judge(prompt, response, correction, given)
+        if verdict:
+            made.settle(index, verdict.route, verdict.reason)
+    return undecided, confirmed
+
+
+def _drawn(made: Decided, indices: Iterable[int]) -> tuple[str, int]:
     """One of the candidates that make a claim, by chance and always the same, and the number of users behind all."""
-    first = min(rows, key=lambda row: (audit.chance(contents.of_row(row)), row["interaction_id"]))
-    return str(first["candidate_id"]), len({subject for row in rows for subject in row["supporters"]})
+    rows = {index: made.rows[index] for index in indices}
+    first = min(rows, key=lambda index: (made.chance[index], rows[index]["interaction_id"]))
+    return made.id(first), len({subject for row in rows.values() for subject in row["supporters"]})
 
 
-def _unsure(row: Mapping[str, Any], known: CategoryThreshold) -> str:
+def _unsure(row: Mapping[str, Any], chosen: Mapping[str, CategoryThreshold]) -> str:
     """Why the classifier's word on a row is not enough; "" when it is."""
     if row.get("held"):
         return str(row["held"])
+    known = chosen[row["category"]]
     if known.threshold is None:
         return "audit_failed" if known.closed_by_audit else "no_threshold"
     return "low_confidence" if row["confidence"] < known.threshold else ""
