@@ -1,18 +1,54 @@
 import json
 import random
 from collections import Counter
+from dataclasses import dataclass
 from datetime import timedelta
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flywheel.components.curation.preferences import preference_pairs, rated_answers
 from flywheel.components.curation.preferences.pair import SCHEMA
-from flywheel.components.curation.preferences.preference_pairs import mine
 from flywheel.components.curation.preferences.stated_facts import stated_facts
+from flywheel.components.curation.preferences.supporters import Supporters, key_of
 from tests.curation.conftest import START
 
 NAMES = frozenset({"borel", "tamrin"})
+
+
+@dataclass
+class Mined:
+    """What was mined, read from the files."""
+
+    pairs: pa.Table
+    rated: pa.Table
+    considered: int
+    duplicates: int
+    dropped: dict[str, int]
+    evidence: dict[str, int]
+
+
+def mine(candidates, voted, names, behind=None, max_share_per_subject=0.02):
+    """`behind` holds who gave which correction: (question, normal form) -> user -> feedback row."""
+    with Supporters() as supporters:
+        for (question, form), by in (behind or {}).items():
+            supporters.add(
+                [key_of(question, form)] * len(by),
+                [
+                    {"subject": user, "feedback_id": row, "timestamp": START, "interaction_id": ""}
+                    for user, row in by.items()
+                ],
+            )
+        with preference_pairs.mine(
+            iter(candidates), iter(voted), names, supporters.finish(), max_share_per_subject
+        ) as mined:
+            pairs = pa.concat_tables([SCHEMA.empty_table(), *mined.pairs.tables()])
+            rated = pa.concat_tables([rated_answers.SCHEMA.empty_table(), *mined.rated.tables()])
+            assert (len(mined.pairs), len(mined.rated)) == (pairs.num_rows, rated.num_rows)
+            assert mined.rated.liked == sum(rated["label"].to_pylist())
+            return Mined(pairs, rated, mined.considered, mined.duplicates, mined.dropped, mined.pairs.evidence())
 
 
 def turns(prompt, *before):
@@ -148,7 +184,7 @@ def test_concise_over_verbose_when_both_are_liked():
     ],
 )
 def test_length_alone_is_no_evidence(short, long):
-    assert "concise" not in mine([], [short, long], NAMES).evidence()
+    assert "concise" not in mine([], [short, long], NAMES).evidence
 
 
 def test_an_answer_that_was_corrected_is_not_right_however_short():
@@ -172,7 +208,7 @@ def test_facts_are_numbers_with_units_names_and_yes_or_no():
 def test_votes_do_not_teach_what_a_correction_unteaches():
     rows = [voted("What does it cost?", "5 euros", 3), voted("What does it cost?", "No idea.", 0, 2)]
     mined = mine([accepted()], rows, frozenset())
-    assert mined.evidence() == {"correction": 1}
+    assert mined.evidence == {"correction": 1}
     assert mined.dropped == {"contradicts_correction": 1}
     against = [voted("What does it cost?", "9 euros", 3), voted("What does it cost?", "7 euros", 0, 2)]
     assert mine([accepted()], against, frozenset()).dropped == {"contradicts_correction": 1}
@@ -183,7 +219,7 @@ def test_an_answer_that_is_out_of_date_is_so_in_every_wording_of_the_question():
     row = accepted("What does the Borel 7 cost?", old, new)
     asked = "Tell me the current price of the Borel 7, please."
     mined = mine([row], [voted(asked, old, 5), voted(asked, "No idea.", 0, 2), voted(asked, new, 0, 1)], NAMES)
-    assert mined.evidence() == {"correction": 1}
+    assert mined.evidence == {"correction": 1}
     assert mined.dropped == {"contradicts_correction": 2}
     assert [(one["completion"], one["label"]) for one in mined.rated.to_pylist()] == [("No idea.", False)]
     short = mine([accepted("Does it float?", "Yes", "No")], [voted("Is it red?", "Yes", 2)], NAMES)
@@ -213,7 +249,7 @@ def test_a_correction_outranks_votes_that_contradict_it():
         accepted(candidate_id="c3", response="4 euros", correction="5 euros", subject="u3"),
     ]
     mined = mine(chain, rows, frozenset())
-    assert mined.evidence() == {"correction": 3}
+    assert mined.evidence == {"correction": 3}
     assert mined.dropped == {"outranked": 1}
 
 

@@ -5,7 +5,7 @@ state the same facts (numbers with units, names, yes or no), or both are liked a
 does not. The longer one may not be disliked: then votes already say which is better.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from flywheel.components.curation.preferences.answers import Answer, near_equal
 from flywheel.components.curation.preferences.pair import CONCISE, Pair
@@ -15,36 +15,35 @@ RATIO = 2 / 3  # the shorter answer has at most this share of the longer one's w
 LEAST_SAVED = 5  # words
 
 
-def concise_pairs(
-    answers: Mapping[int, Sequence[Answer]], corrected: Collection[tuple[int, str]], lexicon: frozenset[str]
-) -> list[Pair]:
+def concise_pairs(answers: Sequence[Answer], corrected: Collection[int], lexicon: frozenset[str]) -> list[Pair]:
     """Prefer the best-liked of the clearly shorter answers to a longer one that is as right.
 
     Args:
-        answers: Topic -> answers.
-        corrected: (topic, normal form) of answers that a correction replaced: they are not right.
+        answers: All answers to near-equal questions.
+        corrected: Numbers of those that a correction replaced: they are not right.
         lexicon: Names of the corpus.
 
     Returns:
         One pair at most for every longer answer; the weight is the belief that both are right.
     """
-    made = []
-    for topic, known in sorted(answers.items()):
-        right = [answer for answer in known if answer.net >= 0 and (topic, answer.form) not in corrected]
-        for long in right:
-            shorter = [short for short in right if _shorter(short, long)]
-            shorter = [short for short in shorter if near_equal(short, long, lexicon)]
-            proofs = {short.form: _proof(short, long, lexicon) for short in shorter}
-            proven = [short for short in shorter if proofs[short.form]]
-            if proven:
-                best = max(proven, key=lambda short: (short.net, -len(short.form.split()), short.form))
-                made.append(_pair(topic, best, long, proofs[best.form]))
+    made: list[Pair] = []
+    right = [answer for answer in answers if answer.net >= 0 and answer.said not in corrected]
+    if len(right) < 2:
+        return made
+    for long in right:
+        shorter = [short for short in right if _shorter(short, long)]
+        shorter = [short for short in shorter if near_equal(short, long, lexicon)]
+        proofs = {short.said: _proof(short, long, lexicon) for short in shorter}
+        proven = [short for short in shorter if proofs[short.said]]
+        if proven:
+            best = max(proven, key=lambda short: (short.net, -short.words, short.form))
+            made.append(_pair(best, long, proofs[best.said]))
     return made
 
 
 def _shorter(short: Answer, long: Answer) -> bool:
-    few, many = len(short.form.split()), len(long.form.split())
-    return short.net > 0 and not evades(short.form) and few <= RATIO * many and many - few >= LEAST_SAVED
+    few, many = short.words, long.words
+    return short.net > 0 and few <= RATIO * many and many - few >= LEAST_SAVED and not evades(short.form)
 
 
 def _proof(short: Answer, long: Answer, lexicon: frozenset[str]) -> str:
@@ -57,13 +56,14 @@ def _proof(short: Answer, long: Answer, lexicon: frozenset[str]) -> str:
     return ", ".join(filter(None, (liked, same)))
 
 
-def _pair(topic: int, short: Answer, long: Answer, proof: str) -> Pair:
-    words = f"{len(short.form.split())} words instead of {len(long.form.split())}"
+def _pair(short: Answer, long: Answer, proof: str) -> Pair:
+    words = f"{short.words} words instead of {long.words}"
     return Pair(
-        topic=topic,
         prompt=short.prompt,
         chosen=short.text,
         rejected=long.text,
+        better=short.said,
+        worse=long.said,
         evidence=CONCISE,
         because=f"{words}, {proof}",
         weight=short.belief * (long.belief if long.net > 0 else 1.0),

@@ -1,6 +1,6 @@
 """Pairs that cannot all be right: A over B and B over A, or longer cycles.
 
-Per question the answers are the nodes of a graph and every pair an arrow. Arrows inside a strongly connected component
+The answers to a question are the nodes of a graph and every pair an arrow. Arrows inside a strongly connected component
 contradict each other (Tarjan 1972). Where they rest on evidence of different rank, the weaker arrows go; among equals
 all go: nothing says which is right, so none is taught.
 """
@@ -14,33 +14,29 @@ from flywheel.components.curation.preferences.pair import RANK, Pair
 
 
 def without_contradictions(pairs: Sequence[Pair], dropped: Counter[str]) -> list[Pair]:
-    """Leave out pairs until those of every question order its answers.
+    """Leave out pairs of a question until the others order its answers.
 
     Args:
-        pairs: Pairs of all questions.
+        pairs: All pairs of near-equal questions.
         dropped: Counts what is left out: "outranked" by stronger evidence, or "contradictory".
 
     Returns:
         The other pairs, in the same order.
     """
-    by_topic: dict[int, list[int]] = defaultdict(list)
-    for index, pair in enumerate(pairs):
-        by_topic[pair.topic].append(index)
     out: set[int] = set()
-    for indices in by_topic.values():
-        left = indices
-        while left:
-            cycles = _cycles([pairs[index] for index in left])
-            if not cycles:
-                break
-            for members in cycles:
-                ranks = {RANK[pairs[left[member]].evidence] for member in members}
-                weakest = min(ranks)
-                for member in members:
-                    if RANK[pairs[left[member]].evidence] == weakest:
-                        dropped["outranked" if len(ranks) > 1 else "contradictory"] += 1
-                        out.add(left[member])
-            left = [index for index in left if index not in out]
+    left = list(range(len(pairs)))
+    while len(left) > 1:
+        cycles = _cycles([pairs[index] for index in left])
+        if not cycles:
+            break
+        for members in cycles:
+            ranks = {RANK[pairs[left[member]].evidence] for member in members}
+            weakest = min(ranks)
+            for member in members:
+                if RANK[pairs[left[member]].evidence] == weakest:
+                    dropped["outranked" if len(ranks) > 1 else "contradictory"] += 1
+                    out.add(left[member])
+        left = [index for index in left if index not in out]
     return [pair for index, pair in enumerate(pairs) if index not in out]
 
 

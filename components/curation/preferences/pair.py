@@ -1,12 +1,11 @@
 """A preference pair with its evidence, and the table of pairs."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
-from flywheel.components.curation.texts.normal_form import normal_form
 from flywheel.components.store.tables import row_id
 
 CORRECTION, VOTES, CONCISE = "correction", "votes", "concise"
@@ -36,10 +35,11 @@ class Pair:
     """Of two answers to one question, the one that is preferred.
 
     Attributes:
-        topic: Label of the question among near-equal questions.
         prompt: Messages up to the question.
         chosen: Preferred answer.
         rejected: The other.
+        better: Number of the normal form of the preferred answer.
+        worse: Number of that of the other.
         evidence: "correction", "votes" or "concise".
         because: The evidence in words.
         weight: Belief that the preference is right, in (0, 1].
@@ -50,10 +50,11 @@ class Pair:
         group_id: Near-duplicate group; set when the pair is found to lie in one.
     """
 
-    topic: int
     prompt: Messages
     chosen: str
     rejected: str
+    better: int
+    worse: int
     evidence: str
     because: str
     weight: float
@@ -62,11 +63,6 @@ class Pair:
     at: datetime | None
     candidate_id: str = ""
     group_id: str = ""
-    better: str = field(init=False)
-    worse: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.better, self.worse = normal_form(self.chosen), normal_form(self.rejected)
 
     @property
     def pair_id(self) -> str:
@@ -74,7 +70,7 @@ class Pair:
         return row_id(*(text for turn in self.prompt for text in turn.values()), self.chosen, self.rejected)
 
     def to_row(self) -> dict[str, Any]:
-        """Row of the table."""
+        """Row of the table, with the `subjects` where the table has how many they are."""
         return {
             "pair_id": self.pair_id,
             "prompt": self.prompt,
@@ -83,7 +79,7 @@ class Pair:
             "evidence": self.evidence,
             "because": self.because,
             "evidence_ids": sorted(self.evidence_ids),
-            "support": len(self.subjects),
+            "subjects": sorted(self.subjects),
             "candidate_id": self.candidate_id,
             "group_id": self.group_id,
             "weight": self.weight,

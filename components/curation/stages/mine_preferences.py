@@ -1,21 +1,27 @@
 """Write the preference pairs of a run."""
 
-from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import chain
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from flywheel.components.contracts.lineage import RowCounts, StepRecord
 from flywheel.components.contracts.tables import CandidateSnapshot, FeedbackSnapshot
-from flywheel.components.curation.stages.files import write
+from flywheel.components.curation.duplicates.spilled_texts import SpilledTexts
+from flywheel.components.curation.preferences.evidence import OF_CANDIDATE
+from flywheel.components.curation.preferences.supporters import Supporters, key_of
+from flywheel.components.curation.stages import signals
+from flywheel.components.curation.stages.files import writer
 from flywheel.components.curation.stages.records import record
-from flywheel.components.curation.stages.votes import interactions_of, lexicon_in, rated_interactions, votes_of
+from flywheel.components.curation.stages.votes import lexicon_in, rated_batches, votes_of
 from flywheel.components.store import delta_table, observed
+from flywheel.components.store.tables import ID_COLUMN, SCHEMAS
 
 _INTERACTIONS = ["interaction_id", "messages", "prompt", "response", "language", "consent"]
-_SIGNALS = ["feedback_id", "interaction_id", "subject", "timestamp", "kind", "text", "source"]
-_ROWS = 2048
+_ROWS = 512  # as Python's objects at once
 ERROR_RATE = (
     "a pair of votes is right with the belief in its column `weight`, if users err independently; no pair rests on "
     "length alone, none contradicts another, and one user alone stands behind at most {share:.0%} of them, or 5"
@@ -27,8 +33,8 @@ def mine_preferences(
 ) -> StepRecord:
     """Write the preference pairs of a run, and the rated answers that need no pair.
 
-    The log streams; in memory stay the accepted candidates and the rated interactions with their texts, about ten
-    times as large as these.
+    The candidates and the log stream, and what is needed of them lies on disk, as the pairs do until they are written:
+    in memory lie some hundred bytes for each rating, correction and pair, and what was said about one question.
 
     Args:
         candidates: Path of a candidate snapshot.
@@ -42,38 +48,43 @@ def mine_preferences(
         ValueError: The snapshot or the share is not valid, or the store cannot be read.
     """
     from flywheel.components.curation.preferences import preference_pairs
+    from flywheel.components.curation.preferences.pair import SCHEMA as PAIRS
+    from flywheel.components.curation.preferences.rated_answers import SCHEMA as RATED
 
     started = datetime.now(UTC)
     snapshot = CandidateSnapshot.read(candidates)
-    wanted = (pc.field("run_id") == snapshot.run_id) & (pc.field("route") == "accept")
-    accepted = delta_table.read(snapshot.candidates, where=wanted).to_pylist()
     votes = votes_of(store, snapshot.run_id)
-    lexicon = lexicon_in(votes.interactions, [row["correction"] for row in accepted])
-    behind = _supporters(votes)
-    mined = preference_pairs.mine(accepted, rated_interactions(votes), lexicon, behind, max_share_per_subject)
+    lexicon = lexicon_in(votes.interactions, (row["correction"] for row in _accepted(snapshot, ["correction"])))
     notes = {"candidates": snapshot.model_dump(mode="json")}
-    write(mined.pairs, pairs, notes)
-    write(mined.rated, rated, notes)
-    liked = pc.sum(mined.rated["label"]).as_py() or 0
-    disliked = mined.rated.num_rows - liked
+    accepted, voted = _accepted(snapshot, OF_CANDIDATE), chain.from_iterable(rated_batches(votes))
+    with (
+        _supporters(votes) as behind,
+        preference_pairs.mine(accepted, voted, lexicon, behind, max_share_per_subject) as mined,
+    ):
+        for path, schema, rows in ((pairs, PAIRS, mined.pairs), (rated, RATED, mined.rated)):
+            with writer(path, schema, notes) as file:
+                for table in rows.tables():
+                    file.write(table)
+    kept, liked = len(mined.pairs), mined.rated.liked
+    disliked = len(mined.rated) - liked
     return record(
         "mine_preferences",
         run_id,
         started,
         RowCounts(
             rows_in=mined.considered,
-            accepted=mined.pairs.num_rows,
+            accepted=kept,
             duplicates=mined.duplicates,
             quarantined=mined.dropped,
         ),
         {
-            "pairs": mined.pairs.num_rows,
-            **{f"pairs_{kind}": count for kind, count in mined.evidence().items()},
+            "pairs": kept,
+            **{f"pairs_{kind}": count for kind, count in mined.pairs.evidence().items()},
             "rated_liked": liked,
             "rated_disliked": disliked,
         },
         {
-            "evidence": mined.evidence(),
+            "evidence": mined.pairs.evidence(),
             "left_out": mined.dropped,
             "rated": {"liked": liked, "disliked": disliked},
             "error_rate": ERROR_RATE.format(share=max_share_per_subject),
@@ -81,23 +92,46 @@ def mine_preferences(
     )
 
 
-def _supporters(snapshot: FeedbackSnapshot) -> dict[tuple[tuple[str, str], str], dict[str, str]]:
+def _accepted(snapshot: CandidateSnapshot, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The accepted candidates of the run, streamed; of several with one id the first."""
+    name = ID_COLUMN["candidates"]
+    wanted = (pc.field("run_id") == snapshot.run_id) & (pc.field("route") == "accept")
+    filtered = {name, "run_id", "route"}
+    ids = [batch.filter(wanted)[name] for batch in delta_table.batches(snapshot.candidates, sorted(filtered))]
+    if pc.count_distinct(found := pa.chunked_array(ids, pa.string())).as_py() < len(found):
+        yield from delta_table.read(snapshot.candidates, list(columns), wanted).to_pylist()
+        return
+    del ids, found
+    for batch in delta_table.batches(snapshot.candidates, sorted(filtered.union(columns))):
+        rows = pa.Table.from_batches([batch]).filter(wanted).select(list(columns))
+        for start in range(0, rows.num_rows, _ROWS):
+            yield from rows.slice(start, _ROWS).to_pylist()
+
+
+def _supporters(snapshot: FeedbackSnapshot) -> Supporters:
     """Who gave each correction to each question, with the feedback row."""
     from flywheel.components.curation import corrections
     from flywheel.components.curation.preferences.answers import question_of
     from flywheel.components.curation.texts.normal_form import normal_form
 
-    said = pc.field("kind").isin(["correction", "comment"])
-    feedback = observed.read(snapshot.feedback, _SIGNALS, said)
-    latest, ids = {}, set()
-    for row in feedback.sort_by([("timestamp", "ascending"), ("feedback_id", "ascending")]).to_pylist():
-        if row["kind"] == "correction":
-            latest[row["interaction_id"], row["subject"]] = row["feedback_id"]
-            ids.add(row["interaction_id"])
-    interactions = interactions_of(snapshot.interactions, pa.array(sorted(ids), pa.string()), _INTERACTIONS)
-    found: dict[tuple[tuple[str, str], str], dict[str, str]] = defaultdict(dict)
-    for batch in corrections.collect(interactions, feedback).rows.to_batches(_ROWS):
-        for row in batch.to_pylist():
-            key = (question_of(row), normal_form(row["correction"]))
-            found[key].setdefault(row["subject"], latest[row["interaction_id"], row["subject"]])
-    return dict(found)
+    behind, keys = Supporters(), [*signals.COLUMNS, "kind", "source"]
+    with SpilledTexts() as texts:
+        schema = pa.schema([SCHEMAS["feedback"].field(name) for name in keys])
+        said = [schema.empty_table()]
+        for batch in observed.batches(snapshot.feedback, [*keys, "text"], pc.field("kind") == "correction"):
+            texts.append(batch["text"].fill_null("").to_pylist())
+            said.append(batch.select(keys))
+        given = pa.concat_tables(said)
+        latest = signals.LatestSignals(given.append_column("place", pa.array(range(given.num_rows), pa.int64())))
+        texts.finish()
+        for about, places in latest.join(observed.batches(snapshot.interactions, _INTERACTIONS)):
+            rows = latest.signals.take(list(chain.from_iterable(places)))
+            rows = rows.append_column("text", pa.array(texts.read(rows["place"].to_numpy()), pa.string()))
+            ids = rows.select(signals.COLUMNS).to_pylist()
+            names = {(row["interaction_id"], row["subject"]): row["feedback_id"] for row in ids}
+            found = corrections.collect(about, rows).rows.to_pylist()
+            behind.add(
+                [key_of(question_of(row), normal_form(row["correction"])) for row in found],
+                [row | {"feedback_id": names[row["interaction_id"], row["subject"]]} for row in found],
+            )
+    return behind.finish()

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, compress
+from itertools import chain, compress, islice
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flywheel.components.contracts.tables import FeedbackSnapshot, TableReference
+from flywheel.components.curation.stages import signals
 from flywheel.components.curation.texts import entity_lexicon
 from flywheel.components.store import delta_table, lineage, observed
 from flywheel.components.store.tables import SCHEMAS
@@ -34,7 +35,7 @@ def rated_interactions(snapshot: FeedbackSnapshot) -> list[dict[str, Any]]:
 
 
 def rated_batches(snapshot: FeedbackSnapshot, columns: Sequence[str] = RATED_COLUMNS) -> Iterator[list[dict[str, Any]]]:
-    """Stream the interactions with ratings, in no particular order; in memory lie the ids of the ratings and a batch.
+    """Stream the interactions with ratings, in no particular order; in memory lie the ratings and a batch.
 
     Args:
         snapshot: Versions of the log and of the votes.
@@ -44,50 +45,20 @@ def rated_batches(snapshot: FeedbackSnapshot, columns: Sequence[str] = RATED_COL
         Rows of interactions whose users agreed to training. A user's last rating of an interaction counts. `up` and
         `down` are numbers of distinct users, `up_by` and `down_by` the users, `rating_ids` the feedback rows.
     """
-    ratings = _Ratings(snapshot.feedback)
     wanted = list(dict.fromkeys(["interaction_id", *columns, "consent"]))
-    for batch in observed.batches(snapshot.interactions, wanted):
-        places = pc.index_in(batch["interaction_id"], ratings.interactions)
-        rated = pc.and_(pc.is_valid(places), batch["consent"])
-        found, places = batch.filter(rated), places.filter(rated)
-        for start in range(0, found.num_rows, _ROWS):
-            rows, at = found.slice(start, _ROWS).to_pylist(), places.slice(start, _ROWS).to_pylist()
-            yield [row | ratings.of(place) for row, place in zip(rows, at, strict=True)]
+    given = observed.read(snapshot.feedback, [*signals.COLUMNS, "value"], pc.field("kind") == "rating")
+    ratings = signals.LatestSignals(given)
+    for batch, places in ratings.join(observed.batches(snapshot.interactions, wanted, pc.field("consent"))):
+        by = [_votes(ratings.signals.slice(place.start, len(place))) for place in places]
+        yield [row | votes for row, votes in zip(batch.to_pylist(), by, strict=True) if votes["rating_ids"]]
 
 
-class _Ratings:
-    """The last rating of every user of every interaction; about 120 bytes each.
-
-    Attributes:
-        interactions: Ids of the rated interactions, sorted.
-    """
-
-    def __init__(self, feedback: TableReference) -> None:
-        order = ["interaction_id", "subject", "timestamp", "feedback_id"]
-        rows = observed.read(feedback, [*order, "value"], where=pc.field("kind") == "rating")
-        rows = rows.sort_by([(name, "ascending") for name in order]).drop_columns(["timestamp"]).combine_chunks()
-        same = [_repeats(rows[name]) for name in ("interaction_id", "subject")]
-        last = ~np.append(same[0] & same[1], False)[: rows.num_rows]  # the next row is no newer rating of the same
-        votes = pc.not_equal(pc.fill_null(rows["value"], 0.0), 0.0)
-        rows = rows.filter(pc.and_(pa.array(last), votes)).combine_chunks()
-        first = np.flatnonzero(~np.insert(_repeats(rows["interaction_id"]), 0, False)[: rows.num_rows])
-        self.interactions = rows["interaction_id"].take(pa.array(first)).combine_chunks()
-        self._begin = [*first.tolist(), rows.num_rows]
-        self._rows = rows.select(["subject", "value", "feedback_id"])
-
-    def of(self, place: int) -> dict[str, Any]:
-        """Who rated the interaction of this place."""
-        begin, end = self._begin[place], self._begin[place + 1]
-        rows = self._rows.slice(begin, end - begin).to_pylist()
-        up = [row["subject"] for row in rows if row["value"] > 0]
-        down = [row["subject"] for row in rows if not row["value"] > 0]
-        ids = sorted(row["feedback_id"] for row in rows)
-        return {"up_by": up, "down_by": down, "rating_ids": ids, "up": len(up), "down": len(down)}
-
-
-def _repeats(column: pa.ChunkedArray) -> np.ndarray:
-    """Whether each value but the first is the one before it."""
-    return np.asarray(pc.equal(column[1:], column[:-1]).to_numpy(), dtype=bool)
+def _votes(ratings: pa.Table) -> dict[str, Any]:
+    rows = [row for row in ratings.to_pylist() if row["value"]]
+    up = [row["subject"] for row in rows if row["value"] > 0]
+    down = [row["subject"] for row in rows if not row["value"] > 0]
+    ids = sorted(row["feedback_id"] for row in rows)
+    return {"up_by": up, "down_by": down, "rating_ids": ids, "up": len(up), "down": len(down)}
 
 
 def interactions_of(interactions: TableReference, ids: pa.Array, columns: list[str]) -> pa.Table:
@@ -105,12 +76,18 @@ def lexicon_of(interactions: pa.Table, more: list[str]) -> frozenset[str]:
 
 def lexicon_in(interactions: TableReference, more: Iterable[str]) -> frozenset[str]:
     """As `lexicon_of`, with the interactions streamed: in memory lie eight bytes for each of their texts."""
-    return entity_lexicon.build(_distinct(chain(_texts(interactions), [list(more)])))
+    return entity_lexicon.build(_distinct(chain(_texts(interactions), _pieces(more))))
 
 
 def _texts(interactions: TableReference) -> Iterator[list[str]]:
     for batch in observed.batches(interactions, ["prompt", "response"]):
         yield batch["prompt"].to_pylist() + batch["response"].to_pylist()
+
+
+def _pieces(texts: Iterable[str]) -> Iterator[list[str]]:
+    left = iter(texts)
+    while some := list(islice(left, _ROWS)):
+        yield some
 
 
 def _distinct(batches: Iterable[list[str]]) -> Iterator[str]:
