@@ -4,7 +4,8 @@ Model states follow Rajbhandari et al. 2020 (arXiv 1910.02054, section 3.1 and t
 2 bytes of weights, 2 of gradients and 12 of optimizer state (32-bit weights, momentum, variance) for every parameter.
 Stage 1 partitions the optimizer state over the processes, stage 2 also the gradients, stage 3 also the weights. Stages
 1 and 2 communicate as much as plain data parallelism, stage 3 half as much again (section 7): so the lowest stage that
-fits is the fastest.
+fits is the fastest. DeepSpeed's step holds 4 bytes more: it casts the gradients to 32 bits beside the optimizer's state
+(its own `estimate_zero2_model_states_mem_needs` counts 2 + 18/N; 20 bytes were measured at stage 0 on an H200).
 
 Activations follow Korthikanti et al. 2022 (arXiv 2205.05198, section 4): a layer keeps 34 sbh bytes in 16 bits, plus
 5 a s^2 b for attention scores where no fused attention is used; with full recomputation 2 sbh a layer, and one layer
@@ -32,8 +33,14 @@ class Precision:
     optimizer: int
     words: str
 
+    @property
+    def total(self) -> int:
+        """Bytes for every parameter where nothing is partitioned."""
+        return self.weights + self.gradients + self.optimizer
 
-MIXED = Precision(2, 2, 12, "bf16 mixed-precision Adam")
+
+MIXED = Precision(2, 2, 12, "bf16 mixed-precision Adam")  # of the paper
+DEEPSPEED = Precision(2, 2, 16, "bf16 mixed-precision Adam and DeepSpeed's 32-bit copy of the gradients")
 FULL = Precision(4, 4, 8, "32-bit Adam")
 
 
@@ -109,13 +116,13 @@ def choose(
     Raises:
         ValueError: No stage fits; the message says what would.
     """
-    precision = MIXED if device == "cuda" else FULL
+    precision = DEEPSPEED if device == "cuda" else FULL
     states = {stage: state_bytes(size.parameters, processes, stage, precision) for stage in STAGES}
     activations = activation_bytes(size, rows, length, device)
     room = device_bytes * (1 - HEADROOM)
     listed = ", ".join(f"stage {stage}: {_gb(states[stage])}" for stage in STAGES)
     facts = (
-        f"{_count(size.parameters)} parameters at 16 bytes ({precision.words}) on {processes} "
+        f"{_count(size.parameters)} parameters at {precision.total} bytes ({precision.words}) on {processes} "
         f"process{'es' if processes > 1 else ''} take {listed} each, plus about {_gb(activations)} of activations "
         f"({rows} rows of {length} tokens); a device has {_gb(device_bytes)}, {HEADROOM:.0%} are left free"
     )
