@@ -38,6 +38,7 @@ _KEEP_HISTORY: dict[str, str | None] = {
     "delta.deletedFileRetentionDuration": "interval 36500 days",
 }
 _ATTEMPTS = 60
+_ROWS = 1024  # of a batch that is read; the engine's own may have as many as a file
 # Ids and texts hardly repeat: a dictionary of them is thrown away when its page is full, after a third of the CPU of a
 # write went into it (measured: 6.0 instead of 8.6 microseconds a row of `interactions`, files of the same size). And
 # nobody asks for the texts from "a" to "b": without statistics the log of the table holds no beginnings of texts.
@@ -53,14 +54,20 @@ class Appended:
     already_there: int
 
 
-def _writer_of(table: TableName) -> WriterProperties:
+def writer_of(table: TableName, group: int | None = None) -> WriterProperties:
+    """How files of a table are written.
+
+    Args:
+        table: Name of the table.
+        group: Most rows that the writer packs together, and holds until then; None for deltalake's default (a million).
+    """
     columns = {ID_COLUMN[table]: ColumnProperties(dictionary_enabled=False)}
     for name in _TEXTS.intersection(SCHEMAS[table].names):
         columns[name] = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE")
-    return WriterProperties(compression="SNAPPY", column_properties=columns)
+    return WriterProperties(compression="SNAPPY", column_properties=columns, max_row_group_size=group)
 
 
-_WRITER: dict[TableName, WriterProperties] = {table: _writer_of(table) for table in SCHEMAS}
+_WRITER: dict[TableName, WriterProperties] = {table: writer_of(table) for table in SCHEMAS}
 
 
 def append(store: str, table: TableName, rows: pa.Table, batch: str) -> Appended:
@@ -80,7 +87,7 @@ def append(store: str, table: TableName, rows: pa.Table, batch: str) -> Appended
         StoreError: Columns are missing, unknown, of a wrong type or empty where they may not be; or the table cannot
             be written.
     """
-    return append_to(open_version(store, table, create=True), store, table, rows, batch, _there)
+    return append_to(open_version(store, table, create=True), store, table, rows, batch, there_are)
 
 
 def append_to(
@@ -110,26 +117,61 @@ def append_to(
         return Appended(_reference(store, table, delta), 0, 0)
     rows = _first_of_each_id(rows, ID_COLUMN[table])
     ids = rows[ID_COLUMN[table]].combine_chunks()
-    digest = hashlib.blake2b("\n".join(ids.to_pylist()).encode(), digest_size=16).hexdigest()
-    transaction = f"{batch}-{digest}"
+
+    def new(wanted: pa.Array | None) -> pa.Table:
+        # of several chunks some come out of their order
+        return (rows if wanted is None else rows.filter(wanted)).combine_chunks()
+
+    return commit(delta, store, table, ids, new, batch, there, _WRITER[table], given)
+
+
+def commit(
+    delta: DeltaTable,
+    store: str,
+    table: TableName,
+    ids: pa.Array,
+    rows: Callable[[pa.Array | None], pa.Table | pa.RecordBatchReader],
+    batch: str,
+    there: Callable[[DeltaTable, pa.Array], pa.Array],
+    writer: WriterProperties,
+    given: int,
+) -> Appended:
+    """Write rows that fit the table, in one version of it; as `append_to`, which says more.
+
+    Args:
+        delta: The table, open.
+        store: Local folder or object-store URI.
+        table: Name of the table.
+        ids: Id of each row, each there once.
+        rows: Gives the rows that a mask over `ids` names, None for all; it is asked again when another was first.
+        batch: Name of the batch.
+        there: Tells which of the given ids the open version holds.
+        writer: How the file is written.
+        given: Number of rows that the caller was given, for the count of those that are there already.
+
+    Raises:
+        StoreError: The table cannot be written.
+    """
+    transaction = f"{batch}-{_digest(ids)}"
     for attempt in range(_ATTEMPTS):
         if delta.transaction_version(transaction) is not None:
             return Appended(_reference(store, table, delta), 0, given)
         known = there(delta, ids)
-        new = rows.filter(pc.invert(pc.is_in(ids, value_set=known))) if len(known) else rows
-        if new.num_rows == 0:
+        wanted = pc.invert(pc.is_in(ids, value_set=known)) if len(known) else None
+        number = len(ids) if wanted is None else int(pc.sum(wanted).as_py())
+        if number == 0:
             return Appended(_reference(store, table, delta), 0, given)
         try:
             write_deltalake(
                 delta,
-                new.combine_chunks(),  # of several chunks some come out of their order
+                rows(wanted),
                 mode="append",
                 commit_properties=CommitProperties(
                     max_commit_retries=0,
                     app_transactions=[Transaction(transaction, 1)],
                     custom_metadata={"batch": batch},
                 ),
-                writer_properties=_WRITER[table],
+                writer_properties=writer,
                 post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
             )
         except CommitFailedError:  # another writer was first
@@ -138,8 +180,12 @@ def append_to(
             continue
         except (DeltaError, OSError) as error:
             raise StoreError(f"cannot write table {table} of store {store}: {error}") from error
-        return Appended(_reference(store, table, delta), new.num_rows, given - new.num_rows)
+        return Appended(_reference(store, table, delta), number, given - number)
     raise StoreError(f"table {table} of store {store} was changed by others {_ATTEMPTS} times in a row; run again")
+
+
+def _digest(ids: pa.Array) -> str:
+    return hashlib.blake2b("\n".join(ids.to_pylist()).encode(), digest_size=16).hexdigest()
 
 
 def latest(store: str, table: TableName) -> TableReference:
@@ -195,7 +241,7 @@ def batches(reference: TableReference, columns: list[str] | None = None) -> Iter
         columns: Columns wanted; None for all.
 
     Yields:
-        Record batches with the types of `tables.SCHEMAS`.
+        Record batches of `_ROWS` rows at most, with the types of `tables.SCHEMAS`.
 
     Raises:
         StoreError: No such table, version or column.
@@ -204,7 +250,9 @@ def batches(reference: TableReference, columns: list[str] | None = None) -> Iter
     schema = pa.schema([SCHEMAS[reference.table].field(name) for name in wanted])
     delta = open_version(reference.store, reference.table, create=False, version=reference.version)
     for batch in pa.RecordBatchReader.from_stream(delta.scan(columns=wanted)):
-        yield batch.select(wanted).cast(schema)  # the engine answers with string views, which few readers know
+        for start in range(0, batch.num_rows, _ROWS):
+            part = batch.slice(start, _ROWS).select(wanted)
+            yield part.cast(schema)  # the engine answers with string views, which few readers know
 
 
 def lookup(reference: TableReference, ids: list[str], columns: list[str]) -> pa.Table:
@@ -298,7 +346,8 @@ def _first_of_each_id(rows: pa.Table, id_column: str) -> pa.Table:
     return rows.take(firsts.sort())
 
 
-def _there(delta: DeltaTable, ids: pa.Array) -> pa.Array:
+def there_are(delta: DeltaTable, ids: pa.Array) -> pa.Array:
+    """Which of the ids the open version holds; all of its ids are looked at."""
     id_column = delta.schema().fields[0].name  # every table's id comes first
     found = []
     for batch in pa.RecordBatchReader.from_stream(delta.scan(columns=[id_column])):

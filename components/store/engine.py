@@ -68,11 +68,6 @@ class Engine:
         for number in range(len(units)):
             yield _unpacked(results.pop(number).as_buffer())
 
-    def split(self, rows: pa.Table, least: int = 1000) -> list[pa.Table]:
-        """Cut a table into about one unit a worker, of at least so many rows each (the last one may have fewer)."""
-        size = max(least, -(-rows.num_rows // self.workers))
-        return [rows.slice(start, size) for start in range(0, rows.num_rows, size)]
-
 
 @contextmanager
 def running(name: str = "native", address: str = "") -> Iterator[Engine]:

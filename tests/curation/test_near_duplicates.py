@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flywheel.components.curation.duplicates import documents as documents_of
 from flywheel.components.curation.duplicates import near_duplicates
+from flywheel.components.curation.duplicates.documents import HeldDocuments, SpilledDocuments
 from flywheel.components.curation.duplicates.near_duplicates import group, similar
+from flywheel.components.curation.duplicates.spilled_texts import SpilledTexts
 from flywheel.components.curation.texts.normal_form import question_form
 
 NAMES = frozenset({"borel", "tamrin", "osvald", "quenby"})
@@ -137,6 +140,30 @@ def test_more_documents_than_the_window_of_a_bucket_still_form_one_group(monkeyp
     text = "the long question about the price of the thing that everybody asks about all day"
     documents = [(text,), *((text.replace(word, word + "s"),) for word in ("question", "price", "thing", "day"))]
     assert len(set(group(documents, frozenset()).tolist())) == 1
+
+
+@pytest.mark.parametrize("window", [3, 2000])
+def test_documents_in_a_file_are_grouped_block_by_block_as_those_in_memory(monkeypatch, window):
+    monkeypatch.setattr(near_duplicates, "_WINDOW", window)
+    crowd = [(f"the long question number {word} about the price of it",) for word in ("one " * k for k in range(9))]
+    made = [(question, answer) for (question,), (answer,) in itertools.pairwise([*corpus(6, 60), *crowd])]
+    made += made[3:30:4]
+    expected = [group([document[:fields] for document in made], NAMES).tolist() for fields in (1, 2)]
+    assert len(made) > len(set(expected[1])) > len(set(expected[0])) > 10
+    for name, value in {"_AT_ONCE": 5, "_LENGTH": 200}.items():
+        monkeypatch.setattr(documents_of, name, value)
+    for name, value in {"_SKETCHED": 4, "_PARTS": 2, "_MERGED": 2, "_REFUSED": 3}.items():
+        monkeypatch.setattr(near_duplicates, name, value)
+    with SpilledTexts() as texts:
+        texts.append([text for document in made for text in document])
+        texts.finish()
+        for fields, labels in zip((1, 2), expected, strict=True):
+            held = HeldDocuments([document[:fields] for document in made])
+            spilled = SpilledDocuments(texts, 2, fields, held.digests)
+            assert spilled.read(np.array([4, 2, 2])) == held.read(np.array([4, 2, 2]))
+            assert group(spilled, NAMES).tolist() == labels
+            order = near_duplicates._in_text_order(spilled, np.arange(9))
+            assert [made[place][:fields] for place in order] == sorted(document[:fields] for document in made[:9])
 
 
 @settings(max_examples=15, deadline=None)

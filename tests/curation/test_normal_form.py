@@ -1,8 +1,11 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flywheel.components.curation.texts.entity_lexicon import build
+from flywheel.components.curation.texts.digests import array_of, digest, numbered
+from flywheel.components.curation.texts.entity_lexicon import build, is_negation, is_value, signature
 from flywheel.components.curation.texts.normal_form import normal_form, question_form, tokens
 
 
@@ -66,3 +69,30 @@ def test_names_are_known_in_lower_case_too():
 @given(st.permutations(["I saw the Borel here.", "the borel is small", "My Tamrin broke.", "a form is a form"]))
 def test_the_lexicon_does_not_depend_on_order(texts):
     assert build(texts) == {"borel", "tamrin"}
+
+
+@given(st.text(alphabet='abYZ .,;:!?-_"()\n\t&*/<>='))
+def test_plain_words_are_the_runs_of_letters(text):
+    assert tokens(text) == re.findall("[A-Za-z]+", text)
+
+
+@given(st.lists(st.sampled_from(["borel", "7", "a7", "not", "isn't", "seven", "€", "the", "²", "x"]), max_size=12))
+def test_the_signature_holds_every_value_as_often_as_it_is_there(words):
+    names = frozenset({"borel"})
+    values = sorted(word for word in words if is_value(word, names))
+    negations = sum(map(is_negation, words))
+    assert signature(" ".join(words), names) == (*values, f"negations={negations}")
+
+
+@given(st.lists(st.binary(min_size=16, max_size=16), max_size=30), st.integers(1, 4))
+def test_digests_are_numbered_by_first_appearance(pool, repeats):
+    digests = [one for turn in range(repeats) for one in pool[turn:] + pool]
+    places: dict[bytes, int] = {}
+    expected = [places.setdefault(one, len(places)) for one in digests]
+    assert numbered(array_of(digests)).tolist() == expected
+
+
+def test_a_digest_tells_where_one_text_ends():
+    made = [("ab", "c"), ("a", "bc"), ("abc",), ("abc", ""), ("", "abc"), ("[1]a", ""), ("1]a", "[")]
+    assert len({digest(texts) for texts in made}) == len(made)
+    assert digest(["half a surrogate \ud800"]) == digest(("half a surrogate \ud800",))

@@ -9,7 +9,7 @@ import pytest
 
 from flywheel.components.contracts.tables import CandidateSnapshot, FeedbackSnapshot
 from flywheel.components.curation import corrections
-from flywheel.components.curation.duplicates import deduplication
+from flywheel.components.curation.duplicates import deduplication, spilled_rows
 from flywheel.components.curation.guards import approval, askers
 from flywheel.components.curation.stages.classify import classify
 from flywheel.components.curation.stages.cluster import cluster
@@ -105,6 +105,32 @@ def test_running_again_changes_nothing(log, tmp_path):
     assert (tmp_path / "p").read_bytes() == pairs
     assert CandidateSnapshot.read(tmp_path / "a").candidates.version == version
     assert [record.rows for record in first] == [record.rows for record in again]
+
+
+def test_a_log_that_is_read_few_rows_at_a_time_gives_the_same_duplicates(log, tmp_path, monkeypatch):
+    fill(log)
+    log.say(log.interactions[0]["interaction_id"], "u1", "comment", "this is outdated")
+    for number in range(0, 60, 3):
+        asked = log.interactions[number]
+        log.say(
+            log.ask(f"v{number}", asked["prompt"], asked["response"], 90), f"v{number}", "rating", value=1, hours=90
+        )
+    _, feedback = log.save(tmp_path)
+    found = []
+    for folder in "ab":
+        kept, groups = str(tmp_path / folder / "k"), str(tmp_path / folder / "g")
+        done = deduplicate(feedback, kept, "r1", groups=groups, semantic=0.9)
+        found.append((read(kept), read(groups), done.rows, done.metrics, done.details))
+        for module, name in (
+            (delta_table, "_ROWS"),
+            (corrections, "ROWS"),
+            (spilled_rows, "ROWS"),
+            (deduplication, "ROWS"),
+        ):
+            monkeypatch.setattr(module, name, 5)
+    assert found[0] == found[1]
+    assert sum(map(len, found[0][0][0]["endorsers"].to_pylist())) > 0
+    assert max(found[0][0][0]["askers"].to_pylist()) > 12
 
 
 def test_another_result_for_the_same_run_is_refused(log, tmp_path):

@@ -8,7 +8,6 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from flywheel.components.store import engine
 from flywheel.components.store.engine import EngineError, check_address, running
 
 
@@ -33,14 +32,6 @@ def test_an_error_of_the_work_is_raised():
 
     with running() as on, pytest.raises(Exception, match="no such luck"):
         list(on.map(broken, [pa.table({"n": [1]})]))
-
-
-def test_split_loses_no_row():
-    rows = pa.table({"n": range(10_001)})
-    for workers in (1, 3, 64):
-        units = engine.Engine("ray", workers).split(rows)
-        assert pa.concat_tables(units)["n"].to_pylist() == list(range(10_001))
-        assert min(unit.num_rows for unit in units[:-1] or units) >= 1000
 
 
 def test_what_cannot_be_used_is_refused_with_words(monkeypatch):

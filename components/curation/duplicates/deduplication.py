@@ -6,8 +6,9 @@ leak-proof splits), and `question_id`, all wordings of one question about one fa
 group a row is in, and as what kind of duplicate of which row it was dropped, is recorded for every row.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,16 +18,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flywheel.components.curation.corrections import SCHEMA as CORRECTION_SCHEMA
-from flywheel.components.curation.duplicates import near_duplicates
-from flywheel.components.curation.duplicates.edges import EXACT, NEAR, SEMANTIC, connected
+from flywheel.components.curation.duplicates import groupings
+from flywheel.components.curation.duplicates.edges import EXACT, NEAR, SEMANTIC
+from flywheel.components.curation.duplicates.groupings import Groupings
+from flywheel.components.curation.duplicates.spilled_rows import ROWS, SpilledRows
+from flywheel.components.curation.duplicates.spilled_texts import SpilledTexts
+from flywheel.components.curation.duplicates.wordings import Wordings, spilled
 from flywheel.components.curation.guards.askers import Askers, LastAsked
-from flywheel.components.curation.texts.claims import claim_of, fact_of
+from flywheel.components.curation.texts.claims import claim_of, key_of
 from flywheel.components.curation.texts.normal_form import normal_form, question_form
 from flywheel.components.store.engine import Engine
-from flywheel.components.store.tables import row_id
 
 _TIME = pa.timestamp("us", "UTC")
-_TEXTS = ("context", "prompt", "response", "correction")
+_KINDS = ("", EXACT, NEAR, SEMANTIC)
 SCHEMA = pa.schema(
     [
         *CORRECTION_SCHEMA,
@@ -55,6 +59,9 @@ GROUPS_SCHEMA = pa.schema(
 )
 
 
+Endorsements = Mapping[Hashable, Sequence[tuple[str, datetime]]]  # key -> up-votes: subject and time
+
+
 @dataclass(frozen=True)
 class Deduplicated:
     """The kept rows and the counts.
@@ -80,7 +87,7 @@ def deduplicate(
     corrections: pa.Table,
     lexicon: frozenset[str],
     activity: dict[str, int] | None = None,
-    endorsements: dict[Hashable, list[tuple[str, datetime]]] | None = None,
+    endorsements: Endorsements | None = None,
     jaccard: float = 0.8,
     asked: LastAsked | None = None,
     semantic: float = 0.0,
@@ -104,97 +111,177 @@ def deduplicate(
         ValueError: `jaccard` or `semantic` is out of range, or there is no such encoder.
     """
     names = ("timestamp", "interaction_id", "subject", "correction")
-    rows = corrections.select(CORRECTION_SCHEMA.names)
-    rows = rows.sort_by([(name, "ascending") for name in names]).combine_chunks()
-    at, interactions, subjects = (rows[name].to_pylist() for name in names[:3])
-    forms = _forms(rows.select(_TEXTS), on)
-    questions = list(zip(forms["context"].to_pylist(), forms["prompt"].to_pylist(), strict=True))
-    answers = list(zip(forms["response"].to_pylist(), forms["correction"].to_pylist(), strict=True))
-    del forms
-    contents = [question + answer for question, answer in zip(questions, answers, strict=True)]
-    of_question = near_duplicates.group(questions, lexicon, jaccard)
-    of_wording = near_duplicates.group(contents, lexicon, jaccard)
-    of_content = _semantic(contents, lexicon, of_wording, semantic, encoder) if semantic else of_wording
-    leak_proof = _joined(rows.num_rows, of_question.tolist(), of_content.tolist())
-    facts = [fact_of(question[1], answer[0], lexicon) for question, answer in zip(questions, answers, strict=True)]
-    about = _joined(rows.num_rows, leak_proof, facts)
-    group_names = _names("group", leak_proof, questions)
-    question_names = _names("question", about, questions)
-
-    keys = [fact or (*question, answer[0]) for fact, question, answer in zip(facts, questions, answers, strict=True)]
-    askers = _askers(about, keys, subjects, asked or {})
-
-    members: dict[int, list[int]] = defaultdict(list)
-    for index, label in enumerate(of_content.tolist()):
-        members[label].append(index)
-    firsts = [indices[0] for indices in members.values()]
-    found: list[dict[str, Any]] = []
-    duplicate_of, kinds = np.empty(rows.num_rows, dtype=np.int64), [""] * rows.num_rows
-    for first, indices in zip(firsts, members.values(), strict=True):
-        seen: set[Hashable] = set()
-        for index in indices:
-            wording = int(of_wording[index])
-            if index != first:
-                kinds[index] = EXACT if contents[index] in seen else NEAR if wording in seen else SEMANTIC
-            seen |= {contents[index], wording}
-            duplicate_of[index] = first
-        supporters: dict[str, datetime] = {}
-        for index in indices:
-            supporters.setdefault(subjects[index], at[index])
-        question, (response, correction) = questions[first], answers[first]
-        votes = (endorsements or {}).get(keys[first], [])
-        found.append(
-            {
-                "group_id": group_names[leak_proof[first]],
-                "question_id": question_names[about[first]],
-                "claim": list(claim_of(question[1], response, correction, lexicon)),
-                "support": len(supporters),
-                "supporters": list(supporters),
-                "supported_at": list(supporters.values()),
-                "supporter_records": [sum(subjects[i] == subject for i in indices) for subject in supporters],
-                "supporter_activity": [(activity or {}).get(subject, 1) for subject in supporters],
-                "endorsers": sorted({subject for subject, when in votes if when >= at[first]} - set(supporters)),
-                "askers": askers[about[first]].since(at[first]),
-                "silent_since": askers[about[first]].silent_after(max(supporters.values())),
-            }
-        )
-    kept = rows.take(pa.array(firsts, pa.int64()))
-    more = pa.Table.from_pylist(
-        found, pa.schema([SCHEMA.field(name) for name in SCHEMA.names[len(CORRECTION_SCHEMA) :]])
-    )
-    membership = [
-        *(rows[name] for name in ("interaction_id", "subject", "timestamp")),
-        pa.array([group_names[label] for label in leak_proof], pa.string()),
-        pa.array(
-            ["" if first == row else interactions[first] for row, first in enumerate(duplicate_of.tolist())],
-            pa.string(),
-        ),
-        pa.array(kinds, pa.string()),
-    ]
-    dropped = Counter(kinds)
-    return Deduplicated(
-        rows=pa.table([*kept.columns, *more.columns], schema=SCHEMA),
-        exact=dropped[EXACT],
-        near=dropped[NEAR],
-        semantic=dropped[SEMANTIC],
-        groups=sum(len(indices) > 1 for indices in members.values()),
-        membership=pa.table(membership, schema=GROUPS_SCHEMA),
-    )
+    rows = corrections.select(CORRECTION_SCHEMA.names).sort_by([(name, "ascending") for name in names])
+    with SpilledRows(CORRECTION_SCHEMA) as on_disk:
+        on_disk.append(rows.combine_chunks())
+        with grouped(on_disk, lexicon, activity, endorsements, jaccard, asked, semantic, encoder, on) as found:
+            kinds = found.dropped()
+            return Deduplicated(
+                rows=pa.concat_tables([SCHEMA.empty_table(), *found.kept()]),
+                exact=kinds[EXACT],
+                near=kinds[NEAR],
+                semantic=kinds[SEMANTIC],
+                groups=found.groups,
+                membership=pa.concat_tables([GROUPS_SCHEMA.empty_table(), *found.membership()]),
+            )
 
 
-def _askers(
-    about: Sequence[int], keys: Sequence[Hashable], subjects: Sequence[str], asked: LastAsked
-) -> dict[int, Askers]:
-    """Who got an answer of each question."""
-    keys_of: dict[int, dict[Hashable, None]] = defaultdict(dict)
-    correctors: dict[int, set[str]] = defaultdict(set)
-    for label, key, subject in zip(about, keys, subjects, strict=True):
-        keys_of[label][key] = None
-        correctors[label].add(subject)
-    return {
-        label: Askers([asked[key] for key in known if key in asked], correctors[label])
-        for label, known in keys_of.items()
-    }
+@contextmanager
+def grouped(
+    rows: SpilledRows,
+    lexicon: frozenset[str],
+    activity: dict[str, int] | None = None,
+    endorsements: Endorsements | None = None,
+    jaccard: float = 0.8,
+    asked: LastAsked | None = None,
+    semantic: float = 0.0,
+    encoder: str = "hashed",
+    on: Engine | None = None,
+) -> Iterator["Grouped"]:
+    """Group corrections that lie on disk, as `deduplicate`; the result is read from there inside the `with` statement.
+
+    Args:
+        rows: Rows of `corrections.SCHEMA`, ordered by time, interaction and subject.
+        lexicon: Names of the corpus; fixed, so that deduplicating twice changes nothing.
+        activity: Interactions of each subject in the whole log.
+        endorsements: Up-votes of answers, from `endorsements`.
+        jaccard: Least similarity in every field, in (0, 1].
+        asked: Who got the corrected answers, from `askers.last_asked`; without, only the correctors count.
+        semantic: Least cosine in every field of semantic duplicates, in (0, 1]; 0: none are looked for.
+        encoder: Name of the encoder for them (`encoders.encoder`).
+        on: Engine that brings the texts into normal form; None: this process.
+
+    Raises:
+        ValueError: As `deduplicate`.
+    """
+    with SpilledTexts() as texts:
+        wordings = spilled(rows, lexicon, on, texts)
+        found = groupings.of(wordings, lexicon, jaccard, semantic, encoder)
+        yield Grouped(rows, wordings, found, lexicon, activity or {}, endorsements or {}, asked or {})
+
+
+class Grouped:
+    """Corrections in groups: numbers in memory, texts on disk.
+
+    Attributes:
+        groups: Content groups with more than one row.
+        group_ids: Groups of near-duplicate questions or contents.
+    """
+
+    def __init__(
+        self,
+        rows: SpilledRows,
+        wordings: Wordings,
+        found: Groupings,
+        lexicon: frozenset[str],
+        activity: Mapping[str, int],
+        endorsements: Endorsements,
+        asked: LastAsked,
+    ) -> None:
+        self._rows, self._wordings, self._found = rows, wordings, found
+        self._lexicon, self._activity, self._endorsements = lexicon, activity, endorsements
+        self._short = rows.table(["interaction_id", "subject", "timestamp"])
+        self._at: list[datetime] = self._short["timestamp"].to_pylist()
+        subjects = self._short["subject"].combine_chunks().dictionary_encode()
+        names = subjects.dictionary.to_pylist()
+        self._subjects: list[str] = [names[code] for code in subjects.indices.to_pylist()]  # one object for each
+        self._members = groupings.members(found.contents)
+        self._kinds = _kinds(self._members, found.wordings, wordings)
+        self._askers = self._counted(asked)
+        self.groups = sum(len(rows) > 1 for rows in self._members)
+        self.group_ids = len(found.group_ids)
+
+    def dropped(self) -> dict[str, int]:
+        """Rows dropped of each kind."""
+        counts = np.bincount(self._kinds, minlength=len(_KINDS)).tolist()
+        return {kind: count for kind, count in zip(_KINDS, counts, strict=True) if kind}
+
+    def kept(self) -> Iterator[pa.Table]:
+        """The rows that stay, schema `SCHEMA`, in their order, a few thousand at a time."""
+        firsts = self._found.firsts  # ascending: groups are numbered by first appearance
+        more = pa.schema([SCHEMA.field(name) for name in SCHEMA.names[len(CORRECTION_SCHEMA) :]])
+        start = done = 0
+        for batch in self._rows.batches():
+            stop = int(np.searchsorted(firsts, done + batch.num_rows))
+            chosen = firsts[start:stop]
+            contents = self._wordings.contents.read(chosen)
+            found = [self._of_group(start + place, content) for place, content in enumerate(contents)]
+            columns = [*batch.take(pa.array(chosen - done)).columns, *pa.Table.from_pylist(found, more).columns]
+            yield pa.table(columns, schema=SCHEMA)
+            start, done = stop, done + batch.num_rows
+
+    def membership(self) -> Iterator[pa.Table]:
+        """Which group every row is in, schema `GROUPS_SCHEMA`, in the order of the rows, a few thousand at a time."""
+        interactions = self._short["interaction_id"].combine_chunks()
+        first = self._found.firsts[self._found.contents]
+        for start in range(0, self._rows.num_rows, ROWS):
+            here = slice(start, start + ROWS)
+            original = interactions.take(pa.array(first[here]))
+            stays = pa.array(first[here] == np.arange(start, start + len(original)))
+            columns = [
+                *self._short.slice(start, ROWS).columns,
+                groupings.written(self._found.group_ids[self._found.leak_proof[here]]),
+                pc.if_else(stays, "", original),
+                pa.array([_KINDS[kind] for kind in self._kinds[here].tolist()], pa.string()),
+            ]
+            yield pa.table(columns, schema=GROUPS_SCHEMA)
+
+    def _of_group(self, group: int, content: tuple[str, ...]) -> dict[str, Any]:
+        """What the rows of a group say together."""
+        found, rows = self._found, self._members[group].tolist()
+        first = rows[0]
+        supporters = self._supporters(rows)
+        records = [self._subjects[row] for row in rows]
+        votes = self._endorsements.get(self._wordings.keys[first].tobytes(), [])
+        askers, silent = self._askers[group].tolist()
+        return {
+            "group_id": groupings.written(found.group_ids[found.leak_proof[first : first + 1]])[0].as_py(),
+            "question_id": groupings.written(found.question_ids[found.about[first : first + 1]])[0].as_py(),
+            "claim": list(claim_of(*content[1:], self._lexicon)),
+            "support": len(supporters),
+            "supporters": list(supporters),
+            "supported_at": list(supporters.values()),
+            "supporter_records": [records.count(subject) for subject in supporters],
+            "supporter_activity": [self._activity.get(subject, 1) for subject in supporters],
+            "endorsers": sorted({subject for subject, when in votes if when >= self._at[first]} - set(supporters)),
+            "askers": askers,
+            "silent_since": silent,
+        }
+
+    def _supporters(self, rows: Sequence[int]) -> dict[str, datetime]:
+        """Who wrote the rows of a group, and when first."""
+        found: dict[str, datetime] = {}
+        for row in rows:
+            found.setdefault(self._subjects[row], self._at[row])
+        return found
+
+    def _counted(self, asked: LastAsked) -> np.ndarray:
+        """Of each content group the subjects that got an answer of its question, as `SCHEMA` counts them; (g, 2)."""
+        keys, counts = self._wordings.keys, np.zeros((len(self._members), 2), dtype=np.int64)
+        for rows in groupings.members(self._found.about):
+            known = {keys[row].tobytes(): None for row in rows.tolist()}
+            answers = Askers([asked[key] for key in known if key in asked], [self._subjects[row] for row in rows])
+            for group in np.unique(self._found.contents[rows]).tolist():
+                supporters = self._supporters(self._members[group].tolist())
+                first = self._found.firsts[group]
+                counts[group] = answers.since(self._at[first]), answers.silent_after(max(supporters.values()))
+        return counts
+
+
+def _kinds(groups: Sequence[np.ndarray], labels: np.ndarray, wordings: Wordings) -> np.ndarray:
+    """As what each row was dropped, as a place in `_KINDS`; shape (n,), int8."""
+    kinds = np.zeros(len(labels), dtype=np.int8)
+    digests = wordings.contents.digests
+    for rows in groups:
+        contents: set[bytes] = set()
+        seen: set[int] = set()
+        for place, row in enumerate(rows.tolist()):
+            content, label = digests[row].tobytes(), int(labels[row])
+            if place:
+                kinds[row] = _KINDS.index(EXACT if content in contents else NEAR if label in seen else SEMANTIC)
+            contents.add(content)
+            seen.add(label)
+    return kinds
 
 
 def activity_of(interactions: pa.Table) -> dict[str, int]:
@@ -225,57 +312,6 @@ def endorsements(
     columns = interactions.select(["interaction_id", "prompt", "response"]).to_pylist()
     for row, context in zip(columns, contexts, strict=True):
         if row["interaction_id"] in up_votes:
-            prompt, response = question_form(row["prompt"]), normal_form(row["response"])
-            key = fact_of(prompt, response, lexicon) or (normal_form(context), prompt, response)
-            found[key].extend(up_votes[row["interaction_id"]])
+            forms = normal_form(context), question_form(row["prompt"]), normal_form(row["response"])
+            found[key_of(*forms, lexicon)[0]].extend(up_votes[row["interaction_id"]])
     return dict(found)
-
-
-def _semantic(
-    contents: Sequence[near_duplicates.Document], lexicon: frozenset[str], labels: np.ndarray, least: float, name: str
-) -> np.ndarray:
-    """Labels after semantic duplicates are joined as well, numbered by first appearance."""
-    from flywheel.components.curation.duplicates import semantic_duplicates
-    from flywheel.components.curation.encoders import encoder
-
-    guards = semantic_duplicates.guards_of(contents, lexicon)
-    found = semantic_duplicates.edges(contents, guards, encoder(name), least, labels)
-    first = np.unique(labels, return_index=True)[1][labels]
-    every = np.arange(len(labels))
-    return connected(len(labels), np.concatenate([every, found.left]), np.concatenate([first, found.right]))
-
-
-def _forms(texts: pa.Table, on: Engine | None) -> pa.Table:
-    units = [texts] if on is None or texts.num_rows == 0 else on.split(texts)
-    return pa.concat_tables(map(_in_normal_form, units) if on is None else on.map(_in_normal_form, units))
-
-
-def _in_normal_form(texts: pa.Table) -> pa.Table:
-    return pa.table(
-        {
-            name: pa.array([(question_form if name == "prompt" else normal_form)(text) for text in column], pa.string())
-            for name, column in ((name, texts[name].to_pylist()) for name in _TEXTS)
-        }
-    )
-
-
-def _joined(count: int, *labellings: Sequence[Hashable]) -> list[int]:
-    """Connected components of rows that share a label in any labelling; None is no label."""
-    nodes: dict[Hashable, int] = {}
-    left, right = [], []
-    for which, labels in enumerate(labellings):
-        for row, label in enumerate(labels):
-            if label is not None:
-                left.append(row)
-                right.append(count + nodes.setdefault((which, label), len(nodes)))
-    return connected(count + len(nodes), np.array(left, np.int64), np.array(right, np.int64))[:count].tolist()
-
-
-def _names(kind: str, labels: Iterable[int], questions: Sequence[tuple[str, str]]) -> dict[int, str]:
-    """Ids from content: a group is named after its smallest question, so that the order of rows does not matter."""
-    smallest: dict[int, tuple[str, str]] = {}
-    for label, question in zip(labels, questions, strict=True):
-        smallest[label] = min(smallest.get(label, question), question)
-    taken = Counter(smallest.values())
-    assert max(taken.values(), default=1) == 1  # equal questions are always in one group
-    return {label: row_id(kind, *question) for label, question in smallest.items()}

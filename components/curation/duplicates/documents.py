@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from flywheel.components.curation.duplicates.spilled_texts import SpilledTexts
+from flywheel.components.curation.duplicates.spilled_texts import SpilledTexts, blocks
 from flywheel.components.curation.texts.digests import array_of, digest
 
 Document = tuple[str, ...]
@@ -73,9 +73,5 @@ def in_blocks(documents: Documents, rows: np.ndarray) -> Iterator[tuple[slice, l
     Yields:
         The places in `rows` of the next ones, and these.
     """
-    start = 0
-    while start < len(rows):
-        ends = np.cumsum(documents.lengths[rows[start : start + _AT_ONCE]], dtype=np.int64)
-        here = slice(start, start + max(1, int(np.searchsorted(ends, _LENGTH, side="right"))))
+    for here in blocks(documents.lengths[rows], _AT_ONCE, _LENGTH):
         yield here, documents.read(rows[here])
-        start = here.stop

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flywheel.components.curation.duplicates.spilled_texts import Texts
+from flywheel.components.curation.duplicates.spilled_texts import Texts, blocks
 
 WORDS = 5
 _CHUNK = 1 << 19  # bytes worked on at once: what fits the cache
@@ -63,12 +63,8 @@ def shingled(texts: Texts, rows: np.ndarray, words: int = WORDS) -> Iterator[Shi
     if words < 1:
         raise ValueError(f"a shingle has at least 1 word, got {words}")
     _keep_freed_memory()
-    start = 0
-    while start < len(rows):
-        ends = np.cumsum(texts.lengths[rows[start : start + _DOCUMENTS]], dtype=np.int64)
-        stop = start + max(1, int(np.searchsorted(ends, _CHUNK, side="right")))
-        yield _block(texts.read(rows[start:stop]), words)
-        start = stop
+    for here in blocks(texts.lengths[rows], _DOCUMENTS, _CHUNK):
+        yield _block(texts.read(rows[here]), words)
 
 
 def _keep_freed_memory() -> None:

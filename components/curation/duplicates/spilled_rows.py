@@ -6,7 +6,7 @@ from typing import Self
 
 import pyarrow as pa
 
-ROWS = 2048  # of a batch
+ROWS, BYTES = 2048, 1 << 20  # of a batch, at most
 
 
 class SpilledRows:
@@ -35,11 +35,12 @@ class SpilledRows:
         self._file.close()
 
     def append(self, rows: pa.Table) -> None:
-        """Add rows behind those that are there, in batches of `ROWS` at most; not possible once they were read."""
+        """Add rows behind those that are there, in batches of bounded size; not possible once they were read."""
         if self._written:
             raise ValueError("rows were read already; no more can be added")
         self.num_rows += rows.num_rows
-        self._writer.write_table(rows, max_chunksize=ROWS)
+        each = max(1, rows.nbytes // max(1, rows.num_rows))
+        self._writer.write_table(rows, max_chunksize=max(1, min(ROWS, BYTES // each)))
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """The rows in their order, batch by batch.

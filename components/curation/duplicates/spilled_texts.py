@@ -8,7 +8,7 @@ through a memory map, so that what was read does not count as memory of the proc
 import os
 import tempfile
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol, Self
 
 import numpy as np
@@ -26,6 +26,25 @@ class Texts(Protocol):
     def read(self, rows: np.ndarray) -> list[str]:
         """The texts of these numbers, in the order given."""
         ...
+
+
+def blocks(lengths: np.ndarray, most: int, length: int) -> Iterator[slice]:
+    """Cut texts into blocks of bounded size.
+
+    Args:
+        lengths: Length of each text, shape (n,).
+        most: Most texts of a block.
+        length: Most that the texts of a block are long together, unless it is one text that is longer.
+
+    Yields:
+        Places of the texts of each block.
+    """
+    start = 0
+    while start < len(lengths):
+        ends = np.cumsum(lengths[start : start + most], dtype=np.int64)
+        stop = start + max(1, int(np.searchsorted(ends, length, side="right")))
+        yield slice(start, stop)
+        start = stop
 
 
 class HeldTexts:

@@ -1,8 +1,8 @@
 """Who was given an answer: the users who could have corrected it, whether they did or not.
 
 That of sixty people who read an answer fifteen correct it says something else than that of one hundred and fifty
-do; the guards weigh a claim by this share. A key is one fact with its answer (`claims.fact_of`), or one question with
-its answer where no fact can be told.
+do; the guards weigh a claim by this share. A key is one fact with its answer, or one question with its answer where no
+fact can be told (`claims.key_of`).
 """
 
 from bisect import bisect_left
@@ -13,7 +13,7 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flywheel.components.curation.texts.claims import fact_of
+from flywheel.components.curation.texts.claims import key_of
 from flywheel.components.curation.texts.normal_form import normal_form, question_form
 
 LastAsked = Mapping[Hashable, Mapping[str, datetime]]  # key -> subject -> the last time that the answer was given
@@ -35,8 +35,8 @@ def last_asked(
     wanted = table.filter(pc.is_in(table["response"], pa.array(sorted(set(responses)), pa.string())))
     found: dict[Hashable, dict[str, datetime]] = defaultdict(dict)
     for row in wanted.to_pylist():
-        prompt, response = question_form(row["prompt"]), normal_form(row["response"])
-        key = fact_of(prompt, response, lexicon) or (normal_form(contexts[row["place"]]), prompt, response)
+        forms = normal_form(contexts[row["place"]]), question_form(row["prompt"]), normal_form(row["response"])
+        key = key_of(*forms, lexicon)[0]
         known = found[key].get(row["subject"])
         found[key][row["subject"]] = row["timestamp"] if known is None else max(known, row["timestamp"])
     return dict(found)

@@ -2,28 +2,35 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Hashable
-from dataclasses import asdict
+from collections.abc import Hashable, Iterator
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from itertools import chain, groupby
 from statistics import median
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from flywheel.components.contracts.lineage import RowCounts, StepRecord
 from flywheel.components.contracts.tables import FeedbackSnapshot, TableReference
-from flywheel.components.curation.stages.files import write
+from flywheel.components.curation.stages import files
 from flywheel.components.curation.stages.records import record
 from flywheel.components.curation.stages.votes import lexicon_in
 from flywheel.components.store import observed
 from flywheel.components.store.engine import running
 from flywheel.components.store.tables import SCHEMAS
 
+if TYPE_CHECKING:
+    from flywheel.components.curation.duplicates.spilled_rows import SpilledRows
+
 Endorsements = dict[Hashable, list[tuple[str, datetime]]]
 
 _INTERACTIONS = ["interaction_id", "subject", "messages", "prompt", "response", "language", "consent"]
-_SHORT = ["interaction_id", "subject", "response"]
 _SIGNALS = ["feedback_id", "interaction_id", "subject", "timestamp", "kind", "annotator", "value", "text", "source"]
+_RATINGS = ["interaction_id", "subject", "timestamp", "kind", "value"]
+_INDEX = pa.int64()
+_SHORT = pa.schema([("interaction_id", pa.string()), ("subject", pa.string()), ("response", pa.string())])
 
 
 def deduplicate(
@@ -39,8 +46,9 @@ def deduplicate(
 ) -> StepRecord:
     """Collect corrections and remove duplicates.
 
-    The log streams. In memory stay for each correction its texts and their normal forms (measured: 16 KB at 1 KB
-    of text), 300 bytes for each other signal, 150 for each interaction, and a count for each user.
+    The log streams, and what corrections say lies in temporary files, about four times as large as their texts. In
+    memory stay ids, times and numbers: less than a kilobyte for each correction, and 300 bytes for each up-vote, 150
+    for each interaction, and a count for each user.
 
     Args:
         feedback: Path of a feedback snapshot.
@@ -59,58 +67,57 @@ def deduplicate(
     """
     from flywheel.components.curation import corrections
     from flywheel.components.curation.duplicates import deduplication
+    from flywheel.components.curation.duplicates.spilled_rows import SpilledRows
     from flywheel.components.curation.guards import approval
 
     started = datetime.now(UTC)
     snapshot = FeedbackSnapshot.read(feedback)
-    signals = observed.read(snapshot.feedback, _SIGNALS, pc.field("kind").isin(["correction", "comment", "rating"]))
-    corrected = pc.unique(signals.filter(pc.equal(signals["kind"], "correction"))["interaction_id"])
-    activity: Counter[str] = Counter()
-    schema = pa.schema([SCHEMAS["interactions"].field(name) for name in _INTERACTIONS])
-    about, short = [schema.empty_table()], [schema.empty_table().select(_SHORT)]
-    for batch in observed.batches(snapshot.interactions, _INTERACTIONS):
-        activity.update(deduplication.activity_of(batch))
-        about.append(batch.filter(pc.is_in(batch["interaction_id"], corrected)))
-        answers = pa.array(map(_digest, batch["response"].to_pylist()), pa.string())
-        short.append(pa.table([batch["interaction_id"], batch["subject"], answers], schema=short[0].schema))
-    found = corrections.collect(pa.concat_tables(about).sort_by("interaction_id"), signals, activity.total())
-    del about
-    everyone = pa.concat_tables(short).sort_by("interaction_id")
-    likes = approval.of_log(everyone, signals, [_digest(text) for text in found.rows["response"].to_pylist()])
-    del short, everyone
-    lexicon = lexicon_in(snapshot.interactions, found.rows["correction"].to_pylist())
-    votes, asked = _said(snapshot.interactions, signals, found.rows["response"], lexicon)
-    del signals
-    with running(engine, ray_address) as on:
-        result = deduplication.deduplicate(found.rows, lexicon, activity, votes, jaccard, asked, semantic, encoder, on)
-    notes = {
-        "snapshot": snapshot.model_dump(mode="json"),
-        "median_activity": float(median(activity.values() or [0])),
-        "audience": {
-            "users": len(activity),
-            "corrections": found.rows.num_rows,
-            "approval": asdict(likes) if likes else None,
-        },
-    }
-    if groups:
-        write(result.membership, groups, notes)
-    write(result.rows, kept, notes)
-    count = len(set(result.rows["group_id"].to_pylist()))
-    dropped = {"exact": result.exact, "near": result.near, "semantic": result.semantic}
+    seen = _Seen()
+    with SpilledRows(corrections.SCHEMA) as rows:
+        found = corrections.gather(seen.signals(snapshot.feedback), seen.interactions(snapshot.interactions), rows)
+        responses = pa.chunked_array((_digests(batch["response"]) for batch in rows.batches(["response"])), pa.string())
+        ratings = pa.concat_tables(seen.ratings)
+        likes = approval.of_log(pa.concat_tables(seen.short).sort_by("interaction_id"), ratings, responses.to_pylist())
+        seen.short.clear()
+        wordings = (text for batch in rows.batches(["correction"]) for text in batch["correction"].to_pylist())
+        lexicon = lexicon_in(snapshot.interactions, wordings)
+        votes, asked = _said(snapshot.interactions, ratings, rows, lexicon)
+        notes = {
+            "snapshot": snapshot.model_dump(mode="json"),
+            "median_activity": float(median(seen.activity.values() or [0])),
+            "audience": {
+                "users": len(seen.activity),
+                "corrections": rows.num_rows,
+                "approval": asdict(likes) if likes else None,
+            },
+        }
+        with (
+            running(engine, ray_address) as on,
+            deduplication.grouped(rows, lexicon, seen.activity, votes, jaccard, asked, semantic, encoder, on) as result,
+        ):
+            if groups:
+                with files.writer(groups, deduplication.GROUPS_SCHEMA, notes) as file:
+                    for part in result.membership():
+                        file.write(part)
+            with files.writer(kept, deduplication.SCHEMA, notes) as file:
+                for part in result.kept():
+                    file.write(part)
+            dropped = result.dropped()
+            accepted = rows.num_rows - sum(dropped.values())
     return record(
         "deduplicate_feedback",
         run_id,
         started,
         RowCounts(
             rows_in=found.corrections,
-            accepted=result.rows.num_rows,
+            accepted=accepted,
             duplicates=sum(dropped.values()),
             quarantined=found.quarantined,
         ),
-        dropped | {"groups": count, "not_candidates": found.not_candidates},
+        dropped | {"groups": result.group_ids, "not_candidates": found.not_candidates},
         dropped
         | {
-            "groups": count,
+            "groups": result.group_ids,
             "duplicate_groups": result.groups,
             "lead_ins_removed": found.lead_ins,
             "interactions_without_correction": found.not_candidates,
@@ -121,13 +128,51 @@ def deduplicate(
     )
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What is remembered of a log that streams by.
+
+    Attributes:
+        activity: Interactions of each subject.
+        short: Of every interaction the id, the subject and what stands for the answer.
+        ratings: Ratings, `_RATINGS`.
+    """
+
+    activity: Counter[str] = field(default_factory=Counter)
+    short: list[pa.Table] = field(default_factory=lambda: [_SHORT.empty_table()])
+    ratings: list[pa.Table] = field(
+        default_factory=lambda: [pa.schema(map(SCHEMAS["feedback"].field, _RATINGS)).empty_table()]
+    )
+
+    def signals(self, feedback: TableReference) -> Iterator[pa.Table]:
+        """Corrections, comments and ratings."""
+        wanted = pc.field("kind").isin(["correction", "comment", "rating"])
+        for batch in observed.batches(feedback, _SIGNALS, wanted):
+            self.ratings.append(batch.filter(pc.equal(batch["kind"], "rating")).select(_RATINGS))
+            yield batch
+
+    def interactions(self, interactions: TableReference) -> Iterator[pa.Table]:
+        """The whole log."""
+        from flywheel.components.curation.duplicates import deduplication
+
+        for batch in observed.batches(interactions, _INTERACTIONS):
+            self.activity.update(deduplication.activity_of(batch))
+            columns = [batch["interaction_id"], batch["subject"], _digests(batch["response"])]
+            self.short.append(pa.table(columns, schema=_SHORT))
+            yield batch
+
+
+def _digests(answers: pa.ChunkedArray) -> pa.Array:
+    """What stands for answers where only equal ones count: 16 digits, two are equal with probability 2^-64."""
+    return pa.array(map(_digest, answers.to_pylist()), pa.string())
+
+
 def _digest(answer: str) -> str:
-    """What stands for an answer where only equal ones count: 16 digits, two are equal with probability 2^-64."""
     return answer and hashlib.blake2b(answer.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _said(
-    interactions: TableReference, signals: pa.Table, responses: pa.ChunkedArray, lexicon: frozenset[str]
+    interactions: TableReference, ratings: pa.Table, rows: "SpilledRows", lexicon: frozenset[str]
 ) -> tuple[Endorsements, dict[Hashable, dict[str, datetime]]]:
     """Who voted for the answers that somebody corrected, and who got them: batch by batch of the log."""
     from flywheel.components.curation import corrections
@@ -135,23 +180,27 @@ def _said(
     from flywheel.components.curation.guards import askers
     from flywheel.components.curation.texts.normal_form import normal_form
 
-    given = pc.unique(responses)
-    forms = {hash(normal_form(text)) for text in given.to_pylist()}  # two with one hash cost time, and nothing else
-    up = signals.filter(pc.and_(pc.equal(signals["kind"], "rating"), pc.greater(signals["value"], 0)))
-    liked = pc.unique(up["interaction_id"])
+    given: set[str] = set()
+    forms: set[int] = set()  # two with one hash cost time, and nothing else
+    for batch in rows.batches(["response"]):
+        texts = dict.fromkeys(batch["response"].to_pylist())
+        given.update(map(_digest, texts))
+        forms.update(hash(normal_form(text)) for text in texts)
+    up = ratings.filter(pc.greater(ratings["value"], 0)).sort_by("interaction_id")
+    liked = _runs(up["interaction_id"].to_pylist())
     votes: Endorsements = {}
     asked: dict[Hashable, dict[str, datetime]] = {}
     columns = ["interaction_id", "subject", "timestamp", "messages", "prompt", "response"]
     for batch in observed.batches(interactions, columns):
-        voted = batch.filter(pc.is_in(batch["interaction_id"], liked))
+        voted = batch.filter(pa.array([name in liked for name in batch["interaction_id"].to_pylist()], pa.bool_()))
         voted = voted.filter(
             pa.array([hash(normal_form(text)) in forms for text in voted["response"].to_pylist()], pa.bool_())
         )
-        by = up.filter(pc.is_in(up["interaction_id"], voted["interaction_id"].combine_chunks()))
+        by = up.take(pa.array(chain.from_iterable(liked[name] for name in voted["interaction_id"].to_pylist()), _INDEX))
         contexts = [corrections.context_of(text) for text in voted["messages"].to_pylist()]
         for key, more in deduplication.endorsements(voted, by, lexicon, contexts).items():
             votes.setdefault(key, []).extend(more)
-        wanted = batch.filter(pc.is_in(batch["response"], given))
+        wanted = batch.filter(pa.array([_digest(text) in given for text in batch["response"].to_pylist()], pa.bool_()))
         contexts = [corrections.context_of(text) for text in wanted["messages"].to_pylist()]
         answers = pc.unique(wanted["response"]).to_pylist()
         for key, last in askers.last_asked(wanted, answers, lexicon, contexts).items():
@@ -159,3 +208,12 @@ def _said(
             for subject, at in last.items():
                 known[subject] = max(known.get(subject, at), at)
     return votes, asked
+
+
+def _runs(values: list[str]) -> dict[str, range]:
+    """Where each value stands in a sorted list."""
+    runs, start = {}, 0
+    for value, equal in groupby(values):
+        runs[value] = range(start, start + sum(1 for _ in equal))
+        start = runs[value].stop
+    return runs

@@ -6,6 +6,7 @@ on are values: numbers, names, yes or no.
 
 from itertools import pairwise
 
+from flywheel.components.curation.texts.digests import digest
 from flywheel.components.curation.texts.entity_lexicon import is_negation, is_value
 from flywheel.components.curation.texts.lexicons import words as word_list
 from flywheel.components.curation.texts.normal_form import has_digit, normal_form
@@ -102,3 +103,19 @@ def fact_of(prompt: str, response: str, lexicon: frozenset[str]) -> tuple[str, .
     ):
         return None
     return (*asked, response)
+
+
+def key_of(context: str, prompt: str, response: str, lexicon: frozenset[str]) -> tuple[bytes, bool]:
+    """What stands for a fact with its answer, or for a question with its answer where no fact can be told.
+
+    Args:
+        context: Normal form of what was said before.
+        prompt: Normal form of the question.
+        response: Normal form of the answer.
+        lexicon: Names of the corpus, case-folded.
+
+    Returns:
+        Digest of the key (`digests.digest`), and whether it is one of a fact (`fact_of`).
+    """
+    fact = fact_of(prompt, response, lexicon)
+    return digest(fact or (context, prompt, response)), fact is not None

@@ -30,13 +30,11 @@ def build(texts: Iterable[str], share: float = 0.5) -> frozenset[str]:
     for text in texts:
         for sentence in _SENTENCE.split(text):
             words = [token for token in tokens(sentence) if token[0].isalpha()]
-            if len(words) >= 4 and sum(word[0].isupper() for word in words) > 0.6 * len(words):
+            upper = [word for word in words if word[0].isupper()]
+            if len(words) >= 4 and len(upper) > 0.6 * len(words):
                 continue
-            for position, word in enumerate(words):
-                if not word[0].isupper():
-                    lower[word] += 1
-                elif position > 0:
-                    capital[word.casefold()] += 1
+            lower.update([word for word in words if not word[0].isupper()] if upper else words)
+            capital.update(word.casefold() for word in (upper[1:] if words[:1] == upper[:1] else upper))
     return frozenset(
         word
         for word, count in capital.items()
@@ -59,5 +57,11 @@ def is_value(word: str, lexicon: frozenset[str]) -> bool:
 def signature(form: str, lexicon: frozenset[str]) -> tuple[str, ...]:
     """The tokens of a normal form that must be equal in near-duplicates: values and the number of negations."""
     words = form.split()
-    values = sorted(word for word in words if is_value(word, lexicon))
-    return (*values, f"negations={sum(map(is_negation, words))}")
+    there = set(words)
+    values = there & lexicon | there & word_list("number") | there & _SIGNS
+    values.update(word for word in there if not word.isalpha() and any(map(str.isdigit, word)))
+    negations = there & word_list("negation")
+    if "n't" in form:
+        negations.update(word for word in there if word.endswith("n't"))
+    found = sorted(filter(values.__contains__, words)) if values else []
+    return (*found, f"negations={sum(map(negations.__contains__, words)) if negations else 0}")

@@ -10,6 +10,10 @@ import unicodedata
 _TOKEN = re.compile(r"(?:(?<!\w)-)?\d+(?:[.,:]\d+)*|[$€£¥%]|[^\W\d_]+(?:'[^\W\d_]+)*(?:\+\+|#)?")
 # Intake's placeholders; the number tells values of one conversation apart, and nothing between conversations.
 _PLACEHOLDER = re.compile(r"\[([A-Z]{2,12})_\d{1,9}\]")
+_DIGIT = re.compile(r"\d")
+# ASCII without these is nothing but words, which need no regular expression.
+_SPECIAL = re.compile(r"[\d$%'+#\[]")
+_PLAIN = {code: " " for code in range(128) if not chr(code).isalpha()}
 _GROUPED = re.compile(r"^-?\d{1,3}(?:,\d{3})+(?:\.\d+)?$")
 _POSSESSIVE = re.compile(r"'s\b")
 _GREETING = (
@@ -35,9 +39,16 @@ def tokens(text: str) -> list[str]:
 
     Numbers lose thousands separators and empty decimals ("1,299.00" and "1299" are one token); a possessive "'s" goes.
     """
-    text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("‘", "'").replace("−", "-")
-    text = _PLACEHOLDER.sub(r"[\1]", text)
-    return [_number(token) for token in _TOKEN.findall(_POSSESSIVE.sub("", text))]
+    if text.isascii() and not _SPECIAL.search(text):
+        return text.translate(_PLAIN).split()
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("‘", "'").replace("−", "-")
+    if "[" in text:
+        text = _PLACEHOLDER.sub(r"[\1]", text)
+    if "'s" in text:
+        text = _POSSESSIVE.sub("", text)
+    found = _TOKEN.findall(text)
+    return list(map(_number, found)) if _DIGIT.search(text) else found
 
 
 def _number(token: str) -> str:
@@ -52,7 +63,7 @@ def _number(token: str) -> str:
 
 def normal_form(text: str) -> str:
     """Case-folded tokens joined by one space."""
-    return " ".join(token.casefold() for token in tokens(text))
+    return " ".join(tokens(text)).casefold()
 
 
 def question_form(text: str) -> str:
