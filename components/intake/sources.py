@@ -4,7 +4,7 @@ import fnmatch
 import glob
 import gzip
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from flywheel.components.intake.errors import IntakeError
-from flywheel.components.store.location import local_folder, storage_options
+from flywheel.components.intake.object_store import WILD, LogAddress, open_problem
+from flywheel.components.store.location import local_folder
 
 SUFFIXES = (".jsonl", ".json", ".ndjson", ".log", ".csv", ".tsv", ".parquet", ".txt")
 _PACKED = (".gz", ".gzip", ".zst", ".zstd")
 _GZIP, _ZSTANDARD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"  # RFC 1952, RFC 8878
-_WILD = "*?["
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Source:
     path: str
     modified: datetime
     filesystem: pafs.FileSystem | None = None  # None: this machine's disk
+    address: LogAddress | None = field(default=None, repr=False)  # of the object store; may hold secrets
 
     @property
     def suffix(self) -> str:
@@ -46,7 +47,8 @@ class Source:
             magic = stream.read(4)
             stream.seek(0)
         except (OSError, pa.ArrowException) as error:
-            raise IntakeError(f"cannot read {self.path}: {error}") from error
+            told = self.address.hidden_in(str(error)) if self.address else str(error)
+            raise IntakeError(f"cannot read {self.path}: {told}") from (None if self.address else error)
         if magic.startswith(_GZIP):
             return cast(BinaryIO, gzip.GzipFile(fileobj=stream))
         if magic == _ZSTANDARD:
@@ -63,7 +65,8 @@ def resolve(logs: str) -> list[Source]:
     """List the files that `logs` names, sorted by label.
 
     Args:
-        logs: Path of a file or folder (searched in depth, hidden files left out), a glob (`**` allowed), or a URI.
+        logs: Path of a file or folder (searched in depth, hidden files left out), a glob (`**` allowed), or a URI,
+            which may end in a query of pyarrow's options (`?endpoint_override=...&scheme=http`).
 
     Raises:
         IntakeError: Nothing is there; the message says what was looked for.
@@ -74,8 +77,15 @@ def resolve(logs: str) -> list[Source]:
         logs = str(local_folder(logs))
     sources = sorted(_remote(logs) if "://" in logs else _local(logs), key=lambda source: source.label)
     if not sources:
-        raise IntakeError(f"no log files in {logs}; looked for {', '.join(SUFFIXES)}, each also with .gz or .zst")
+        raise IntakeError(
+            f"no log files in {shown(logs)}; looked for {', '.join(SUFFIXES)}, each also with .gz or .zst"
+        )
     return sources
+
+
+def shown(logs: str) -> str:
+    """Return the name of logs for messages and records: a URI without its credentials and options."""
+    return LogAddress.of(logs).shown() if "://" in logs else logs
 
 
 def _unpacked(name: str) -> str:
@@ -93,8 +103,8 @@ def _local(logs: str) -> Iterator[Source]:
             hidden = any(part.startswith(".") for part in member.relative_to(path).parts)
             if member.is_file() and not hidden and _unpacked(member.name).endswith(SUFFIXES):
                 yield _local_source(member, path)
-    elif any(sign in logs for sign in _WILD):
-        root = Path(logs[: min(logs.find(sign) for sign in _WILD if sign in logs)])
+    elif any(sign in logs for sign in WILD):
+        root = Path(logs[: min(logs.find(sign) for sign in WILD if sign in logs)])
         root = root if logs[: len(str(root)) + 1].endswith("/") else root.parent
         for name in glob.iglob(logs, recursive=True):
             if Path(name).is_file():
@@ -112,42 +122,20 @@ def _local_source(path: Path, root: Path) -> Source:
     return Source(label, str(path), modified)
 
 
-def _filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
-    """Open the object store of a URI, with the options that the feedback store's is opened with, too.
-
-    Credentials come from the object store's own variables (AWS_*, GOOGLE_*, AZURE_*); FLYWHEEL_STORAGE_OPTIONS adds
-    what they cannot say, as the endpoint of an S3-compatible store.
-    """
-    options = {name.lower(): value for name, value in (storage_options() or {}).items()}
-    if not uri.startswith("s3://") or not options:
-        return cast(tuple[pafs.FileSystem, str], pafs.FileSystem.from_uri(uri))
-    endpoint = options.get("aws_endpoint_url", options.get("aws_endpoint", ""))
-    scheme, _, host = endpoint.rpartition("://")
-    given = {
-        "access_key": options.get("aws_access_key_id"),
-        "secret_key": options.get("aws_secret_access_key"),
-        "session_token": options.get("aws_session_token"),
-        "region": options.get("aws_region", options.get("aws_default_region")),
-        "endpoint_override": host or None,
-        "scheme": scheme or None,
-    }
-    return pafs.S3FileSystem(**{name: value for name, value in given.items() if value}), uri.removeprefix("s3://")
-
-
 def _remote(logs: str) -> Iterator[Source]:
-    wild = next((index for index, sign in enumerate(logs) if sign in _WILD), None)
-    base = logs if wild is None else logs[: logs.rfind("/", 0, wild)]
+    address = LogAddress.of(logs)
     try:
-        filesystem, path = _filesystem(base)
+        filesystem, path = address.open()
         info = filesystem.get_file_info(path)
-        if info.is_file:
-            yield Source(info.base_name, path, info.mtime or datetime.now(UTC), filesystem)
-            return
-        found = filesystem.get_file_info(pafs.FileSelector(path, recursive=True))
+        found = [] if info.is_file else filesystem.get_file_info(pafs.FileSelector(path, recursive=True))
     except (OSError, pa.ArrowException) as error:
-        raise IntakeError(f"cannot list the logs {logs}: {error}") from error
-    wanted = None if wild is None else path + logs[len(base) :].replace("**/", "*")
+        raise open_problem(address, error) from None  # the error's own words may hold the URI's secrets
+    if info.is_file:
+        yield Source(info.base_name, path, info.mtime or datetime.now(UTC), filesystem, address)
+        return
+    wanted = path + address.pattern.replace("**/", "*") if address.pattern else ""
     for info in found:
         fits = fnmatch.fnmatch(info.path, wanted) if wanted else _unpacked(info.path).endswith(SUFFIXES)
         if info.is_file and fits:
-            yield Source(info.path.removeprefix(f"{path}/"), info.path, info.mtime or datetime.now(UTC), filesystem)
+            label = info.path.removeprefix(f"{path}/")
+            yield Source(label, info.path, info.mtime or datetime.now(UTC), filesystem, address)

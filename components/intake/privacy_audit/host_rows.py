@@ -64,7 +64,9 @@ def sample(logs: str, log_format: str, rows: int, seed: int) -> list[dict[str, A
             break
     usable = [value for value in looked_at if len(json.dumps(value, default=str)) <= _LONGEST]
     if not usable:
-        raise NothingToAudit(f"no row of {logs} can be read as an object, so the privacy audit has nothing to work on")
+        raise NothingToAudit(
+            f"no row of {sources.shown(logs)} can be read as an object, so the privacy audit has nothing to work on"
+        )
     chosen = Random(f"host rows {seed}").sample(range(len(usable)), min(rows, len(usable)))
     return [json.loads(json.dumps(usable[index], default=str)) for index in sorted(chosen)]
 
