@@ -1,11 +1,12 @@
 """Bring a batch of rows into the tables: read, recognise, scrub, write."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
+from flywheel.components.contracts.tables import FeedbackSnapshot
 from flywheel.components.intake import plain_row, pseudonyms, ratings, timestamps
 from flywheel.components.intake.draft import Draft
 from flywheel.components.intake.given_ids import safe_ids
@@ -23,6 +24,8 @@ from flywheel.components.store.engine import Engine
 from flywheel.components.store.table_writer import TableWriter
 from flywheel.components.store.tables import ID_COLUMN, SCHEMAS
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 Table = Literal["interactions", "feedback", "quarantine"]  # what intake writes
 
 
@@ -34,9 +37,15 @@ class BatchWriter:
         run_id: Run that writes.
         log_format: A name of `records.FORMATS`.
         now: Time of reading.
-        summary: Counts what happens.
         rule: Which named scores are ratings.
         on: Where texts are scrubbed.
+
+    Attributes:
+        summary: Counts what happens.
+
+    Raises:
+        IntakeError: There is no usable key.
+        StoreError: A table cannot be opened or created.
     """
 
     def __init__(
@@ -45,7 +54,6 @@ class BatchWriter:
         run_id: str,
         log_format: str,
         now: datetime,
-        summary: IntakeSummary,
         rule: ratings.RatingRule,
         on: Engine,
     ) -> None:
@@ -54,10 +62,10 @@ class BatchWriter:
         self._now = now
         self._latest = timestamps.latest(now)
         self._rule = rule
-        self._summary = summary
         self._engine = on
         self._pseudonyms = pseudonyms.for_store(store)
         self._tables: dict[Table, TableWriter] = {table: TableWriter(store, table) for table in get_args(Table)}
+        self.summary = IntakeSummary(datetime.now(UTC), self.snapshot())
         self._labels: dict[str, str] = {}  # label of the current file -> scrubbed
 
     def write(self, batch: list[RawRow]) -> None:
@@ -83,19 +91,29 @@ class BatchWriter:
         self._count(len(batch), seen, accepted, refusals)
         self._append(batch[0], accepted, refusals)
 
+    def snapshot(self) -> FeedbackSnapshot:
+        """Return the newest versions of the tables."""
+        return FeedbackSnapshot(
+            interactions=self._tables["interactions"].newest(), feedback=self._tables["feedback"].newest()
+        )
+
     def _read(self, batch: list[RawRow]) -> tuple[list[Draft], list[Refusal]]:
         plain: PlainRow | None
         good: list[tuple[RawRow, PlainRow | ReadRecord]] = []
         given: list[str | None] = []
         refusals: list[Refusal] = []
         for raw in batch:
+            if raw.plain is not None:
+                good.append((raw, raw.plain))
+                given += (raw.plain.interaction, raw.plain.conversation)
+                continue
             if raw.value is None:
                 refusals.append(Refusal(raw, raw.reason, raw.detail))
                 continue
             shape = raw.shape or self._format
             if shape == "feedback" and (plain := plain_row.read(raw.value, self._latest)) is not None:
                 good.append((raw, plain))
-                given += plain[:2]
+                given += (plain.interaction, plain.conversation)
                 continue
             try:
                 read = read_odd_record(raw.value, shape, raw.modified, self._now, self._rule)
@@ -125,7 +143,7 @@ class BatchWriter:
         return self._labels[label]
 
     def _count(self, rows_in: int, seen: list[Draft], accepted: list[Draft], refusals: list[Refusal]) -> None:
-        summary, moments = self._summary, [draft.moment for draft in seen]
+        summary, moments = self.summary, [draft.moment for draft in seen]
         summary.rows_in += rows_in
         summary.accepted += len(accepted)
         summary.duplicates += len(seen) - len(accepted)
@@ -153,7 +171,7 @@ class BatchWriter:
             keys += [key] * len(mine)
             ends.append(len(texts))
         result = scrub_on(self._engine, texts, groups, keys)
-        self._summary.pii.update(result.counts)
+        self.summary.pii.update(result.counts)
         parts = [result.texts[start:end] for start, end in pairwise(ends)]
         made = [
             draft.rows(self._run_id, part, self._scrubbed_label(draft.raw.file))
@@ -172,11 +190,19 @@ class BatchWriter:
         for table, rows in tables.items():
             if rows.num_rows:
                 done = self._tables[table].append(rows, f"intake-{batch}")
-                self._summary.new_rows[table] += done.inserted
+                self.summary.new_rows[table] += done.inserted
 
 
 def _table(table: Table, rows: list[tuple[Any, ...]]) -> pa.Table:
     schema = SCHEMAS[table]
     columns = zip(*rows, strict=True) if rows else [()] * len(schema)
-    arrays = [pa.array(column, field.type) for field, column in zip(schema, columns, strict=True)]
+    arrays = [
+        _moments(column, field.type) if pa.types.is_timestamp(field.type) else pa.array(column, field.type)
+        for field, column in zip(schema, columns, strict=True)
+    ]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _moments(column: tuple[datetime, ...], kind: pa.DataType) -> pa.Array:
+    """As `pa.array`, which asks every moment for its time zone, in a third of the time."""
+    return pa.array([(moment - _EPOCH) // _MICROSECOND for moment in column], pa.int64()).cast(kind)

@@ -1,6 +1,7 @@
 """Rows of all files in batches of bounded size, halves of inferences joined on the way."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from flywheel.components.intake import sources
 from flywheel.components.intake.halves import HalfJoiner
@@ -11,7 +12,7 @@ _BATCH_BYTES = 24 << 20
 
 
 def read_batches(
-    found: list[sources.Source], log_format: str, max_line_bytes: int, rows: int
+    found: list[sources.Source], log_format: str, max_line_bytes: int, rows: int, plain_until: datetime | None = None
 ) -> Iterator[list[RawRow]]:
     """Yield the rows of the files in their order; a batch holds rows of one file, and inferences that it completes.
 
@@ -20,15 +21,20 @@ def read_batches(
         log_format: A name of `records.FORMATS`.
         max_line_bytes: Longer lines are not read into memory.
         rows: Most rows of a batch.
+        plain_until: As for `read_rows`.
     """
     joiner = HalfJoiner()
     for source in found:
         batch: list[RawRow] = []
         size = 0
-        for read in read_rows(source, log_format, max_line_bytes):
-            for row in joiner.offer(read) if read.shape == "kserve" else (read,):
-                batch.append(row)
-                size += row.size if not row.text else len(row.text)
+        for read in read_rows(source, log_format, max_line_bytes, plain_until):
+            if read.shape != "kserve":
+                batch.append(read)
+                size += len(read.text) or read.size
+            else:
+                for row in joiner.offer(read):
+                    batch.append(row)
+                    size += len(row.text) or row.size
             if len(batch) >= rows or size >= _BATCH_BYTES:
                 yield batch
                 batch, size = [], 0

@@ -1,10 +1,10 @@
 """A row on its way into the tables: ids are known, texts are not scrubbed yet. Never written as it is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import msgspec
 import orjson
 
 from flywheel.components.contracts.feedback import Annotator, SignalKind
@@ -15,6 +15,7 @@ from flywheel.components.intake.scrubbed_json import rebuild
 
 UNKNOWN_LANGUAGE = "und"  # BCP 47: undetermined
 _SCORE = SignalKind.SCORE
+_new = tuple.__new__  # half the time of calling a NamedTuple
 
 
 class Signal(NamedTuple):
@@ -35,8 +36,7 @@ class TableRows(NamedTuple):
     feedback: list[tuple[Any, ...]]
 
 
-@dataclass(slots=True)  # not frozen, as RawRow
-class Draft:
+class Draft(msgspec.Struct, gc=False):
     """One good row: which interaction it is or is about, its signals, and what is to be scrubbed.
 
     `record_draft` makes it of any row, `plain_draft` of the usual one.
@@ -84,9 +84,9 @@ class Draft:
         at = len(messages)
         response, version, source, language = scrubbed[at : at + 4]
         more = iter(scrubbed[at + 4 :])
-        signals = self.signals
-        texts = [None if signal.text is None else next(more) for signal in signals] if signals else []
-        names = [next(more) if signal.kind is _SCORE else signal.name for signal in signals] if signals else []
+        signals = self.signals  # by place: names cost a third more
+        said = [None if signal[5] is None else next(more) for signal in signals]
+        names = [next(more) if signal[1] is _SCORE else signal[3] for signal in signals]
         attributes = rebuild(self.attributes, more) if self.attributes else {}
         intake = {"intake": self.origin | {"file": origin_file}}
         identity, subject, moment = self.interaction_id, self.subject, self.moment
@@ -108,26 +108,13 @@ class Draft:
                 text_of(attributes | intake),
             )
         if not signals:
-            return TableRows(interaction, [])
+            return _new(TableRows, (interaction, []))
         kept = text_of(intake if self.content else attributes | intake)
         feedback = [
-            (
-                one.feedback_id,
-                identity,
-                subject,
-                moment,
-                one.kind,
-                one.annotator,
-                name,
-                one.value,
-                text,
-                source,
-                run_id,
-                kept,
-            )
-            for one, name, text in zip(signals, names, texts, strict=True)
+            (feedback_id, identity, subject, moment, kind, annotator, name, value, text, source, run_id, kept)
+            for (feedback_id, kind, annotator, _, value, _), name, text in zip(signals, names, said, strict=True)
         ]
-        return TableRows(interaction, feedback)
+        return _new(TableRows, (interaction, feedback))
 
 
 def canonical(value: Any) -> bytes:

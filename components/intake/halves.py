@@ -2,7 +2,9 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import msgspec
 
 from flywheel.components.intake.formats import flat_record, kserve_log
 from flywheel.components.intake.formats.fields import NO_CONSENT
@@ -48,7 +50,7 @@ class HalfJoiner:
             asked, said = (row, there.row) if half == "request" else (there.row, row)
             rows = kserve_log.inferences(asked.value or {}, said.value or {})
             for part, value in enumerate(rows):
-                yield replace(asked, value=value, part=part, size=(asked.size + said.size) // len(rows))
+                yield msgspec.structs.replace(asked, value=value, part=part, size=(asked.size + said.size) // len(rows))
 
     def rest(self) -> Iterator[RawRow]:
         """Yield the halves whose other half never came, as rows that cannot be used."""
@@ -71,5 +73,5 @@ def _refused(row: RawRow, reason: str, words: str) -> RawRow:
     """Return the row of a half that cannot be used; nothing of it is kept when its user said no."""
     data = (row.value or {}).get("data")
     if isinstance(data, dict) and not flat_record.consent(data):
-        return replace(row, value=None, text="", reason="no_consent", detail=NO_CONSENT)
-    return replace(row, value=None, text=text_of(row.value), reason=reason, detail=words)
+        return msgspec.structs.replace(row, value=None, text="", reason="no_consent", detail=NO_CONSENT)
+    return msgspec.structs.replace(row, value=None, text=text_of(row.value), reason=reason, detail=words)

@@ -9,15 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from flywheel.components.contracts.tables import FeedbackSnapshot
-from flywheel.components.intake import ratings, sources
+from flywheel.components.intake import ratings, sources, timestamps
 from flywheel.components.intake.batch_writer import BatchWriter
 from flywheel.components.intake.batches import read_batches
 from flywheel.components.intake.errors import IntakeError
 from flywheel.components.intake.lines import DEFAULT_MAX_LINE_BYTES
 from flywheel.components.intake.records import FORMATS
 from flywheel.components.intake.summary import IntakeSummary
-from flywheel.components.store import delta_table
 from flywheel.components.store.engine import running
 
 
@@ -67,22 +65,17 @@ def ingest(
     rule = ratings.parse(rating_rule)
     started_at = datetime.now(UTC)
     found = sources.resolve(logs)
-    summary = IntakeSummary(started_at, _snapshot(store))
-    summary.files = len(found)
+    moment = now or started_at
     with running(engine, ray_address) as on, collection_paused() as collect:
-        writer = BatchWriter(store, run_id, log_format, now or summary.started_at, summary, rule, on)
-        for batch in read_batches(found, log_format, max_line_bytes, batch_rows):
+        writer = BatchWriter(store, run_id, log_format, moment, rule, on)
+        summary = writer.summary
+        summary.started_at, summary.files = started_at, len(found)
+        for batch in read_batches(found, log_format, max_line_bytes, batch_rows, timestamps.latest(moment)):
             writer.write(batch)
             batch.clear()
             collect()
-    summary.snapshot = _snapshot(store)
+        summary.snapshot = writer.snapshot()
     return summary
-
-
-def _snapshot(store: str) -> FeedbackSnapshot:
-    return FeedbackSnapshot(
-        interactions=delta_table.latest(store, "interactions"), feedback=delta_table.latest(store, "feedback")
-    )
 
 
 @contextmanager

@@ -47,6 +47,13 @@ def text_of(value: Any) -> str:
     if isinstance(value, str):
         return value
     try:
-        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        return orjson.dumps(value, default=str).decode()
+    except TypeError:
+        return _odd_text(value)
+
+
+def _odd_text(value: Any) -> str:
+    try:
+        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()  # takes twice the time
     except TypeError:  # lone surrogates, integers of more than 64 bits
         return json.dumps(value, default=str, ensure_ascii=False)

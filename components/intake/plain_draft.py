@@ -6,7 +6,7 @@ from flywheel.components.contracts.feedback import Annotator, SignalKind
 from flywheel.components.intake import plain_row
 from flywheel.components.intake.draft import Draft, Signal
 from flywheel.components.intake.plain_row import PlainRow
-from flywheel.components.intake.pseudonyms import SUBJECT, Pseudonymizer
+from flywheel.components.intake.pseudonyms import Pseudonymizer
 from flywheel.components.intake.raw_row import RawRow
 from flywheel.components.intake.record_draft import make_draft
 from flywheel.components.intake.records import ReadRecord
@@ -35,9 +35,11 @@ def make_plain_draft(raw: RawRow, row: PlainRow, safe_ids: dict[str, str], pseud
 
 
 def _draft(raw: RawRow, row: PlainRow, safe_ids: dict[str, str], pseudonyms: Pseudonymizer) -> Draft:
-    interaction, conversation, user, moment, version, messages, response, said, source, language, attributes = row
+    interaction, conversation, user, moment = row.interaction, row.conversation, row.user, row.moment
+    version, messages, response = row.model_version, row.messages, row.response
+    source, language, attributes = row.source, row.language, row.attributes
     of, dumps = pseudonyms.of, orjson.dumps
-    content = of("content", dumps([messages, response, version, user]))
+    content = of("content", dumps((messages, response, version, user)))
     # orjson writes a moment in UTC as `isoformat` does.
     identity = (
         of("interaction", dumps([content, conversation, moment])) if interaction is None else safe_ids[interaction]
@@ -45,28 +47,32 @@ def _draft(raw: RawRow, row: PlainRow, safe_ids: dict[str, str], pseudonyms: Pse
     conversation_id = identity if conversation is None else safe_ids[conversation]
     texts = [text for _, text in messages]
     texts += (response or "", version or "", source, language or "")
-    rating, correction, comment, latency_ms, tokens = said
-    found: list[tuple[SignalKind, Annotator, str, float | None, str | None]] = []
-    if rating is not None:
-        found.append((_RATING, _USER, "rating", float(rating), None))
-    if correction is not None:
-        found.append((_CORRECTION, _USER, "correction", None, correction))
-        texts.append(correction)
-    if comment is not None:
-        found.append((_COMMENT, _USER, "comment", None, comment))
-        texts.append(comment)
-    if latency_ms is not None:
-        found.append((_AUTOMATED, _CODE, "latency_ms", latency_ms, None))
-    if tokens is not None:
-        found.append((_AUTOMATED, _CODE, "tokens", float(tokens), None))
-    signals = [_new(Signal, (of("feedback", dumps([identity, *one, moment])), *one)) for one in found]
+    said = row.signals
+    signals: list[Signal] = []
+
+    def add(kind: SignalKind, annotator: Annotator, name: str, value: float | None, text: str | None) -> None:
+        key = of("feedback", dumps((identity, kind, annotator, name, value, text, moment)))
+        signals.append(_new(Signal, (key, kind, annotator, name, value, text)))
+
+    if said.rating is not None:
+        add(_RATING, _USER, "rating", float(said.rating), None)
+    if said.correction is not None:
+        add(_CORRECTION, _USER, "correction", None, said.correction)
+        texts.append(said.correction)
+    if said.comment is not None:
+        add(_COMMENT, _USER, "comment", None, said.comment)
+        texts.append(said.comment)
+    if said.latency_ms is not None:
+        add(_AUTOMATED, _CODE, "latency_ms", said.latency_ms, None)
+    if said.tokens is not None:
+        add(_AUTOMATED, _CODE, "tokens", float(said.tokens), None)
     if attributes:
         collect(attributes, texts)
     origin = {"file": raw.file, "line": raw.line, "format": _SHAPE}
     if raw.part:
         origin["part"] = raw.part
     origin["content"] = content
-    subject = of(SUBJECT, f"conversation:{conversation_id}" if user is None else f"user:{user}")
+    subject = pseudonyms.of_person(f"conversation:{conversation_id}" if user is None else f"user:{user}")
     return Draft(
         raw,
         _SHAPE,

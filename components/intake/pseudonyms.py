@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache, partial
 from pathlib import Path
 
 from flywheel.components.intake.errors import IntakeError
@@ -18,6 +19,7 @@ KEY_VARIABLE = "FLYWHEEL_PSEUDONYM_KEY"
 KEY_FILE = ".pseudonym.key"
 SUBJECT = "subject"  # the purpose of pseudonyms of people
 _MIN_BYTES = 16
+_REMEMBERED = 1 << 16  # people whose pseudonym is kept in memory, 150 bytes each
 
 
 class Pseudonymizer:
@@ -44,6 +46,7 @@ class Pseudonymizer:
         self._keys = tuple(hashlib.blake2b(key, digest_size=32).digest() for key in keys)
         self._ids = tuple(hashlib.blake2b(key, digest_size=4, person=b"key id").hexdigest() for key in self._keys)
         self._begun: dict[str, hashlib.blake2b] = {}  # by purpose: hash of nothing yet under the first key
+        self.of_person = lru_cache(_REMEMBERED)(partial(self.of, SUBJECT))  # people say many things
 
     def of(self, purpose: str, value: str | bytes) -> str:
         """Return a pseudonym; the same value under another purpose gives an unrelated one.

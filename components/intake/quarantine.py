@@ -29,8 +29,8 @@ class Refusal:
         texts = [self.raw.file, self.detail]
         if self.reason == "no_consent":
             return texts
-        if self.raw.value is not None:
-            collect(self.raw.value, texts)
+        if (value := self.raw.fields()) is not None:
+            collect(value, texts)
         else:
             texts.append(self._text())
         return texts
@@ -40,12 +40,12 @@ class Refusal:
         file, detail = next(scrubbed), next(scrubbed)
         if self.reason == "no_consent":
             kept = ""
-        elif self.raw.value is not None:
-            kept = text_of(rebuild(self.raw.value, scrubbed))
+        elif (value := self.raw.fields()) is not None:
+            kept = text_of(rebuild(value, scrubbed))
         else:
             kept = next(scrubbed)
             kept = kept[:-_CUT_BACK] if self._cut() else kept
-        content = repr((self.raw.value, self.raw.text)).encode("utf-8", "surrogatepass")
+        content = repr((self.raw.fields(), self.raw.text)).encode("utf-8", "surrogatepass")
         identity = b"\0".join(
             (
                 repr((self.raw.file, self.raw.line, *([self.raw.part] if self.raw.part else []), self.reason)).encode(

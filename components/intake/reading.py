@@ -3,11 +3,13 @@
 import csv
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
+from datetime import datetime
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from flywheel.components.intake import plain_row
 from flywheel.components.intake.errors import IntakeError
 from flywheel.components.intake.formats import registry
 from flywheel.components.intake.formats.fields import NotAnInteraction
@@ -22,13 +24,16 @@ _PARQUET_BATCH = 1000
 _HEAD = 1 << 16  # bytes that tell what a file holds
 
 
-def read_rows(source: Source, log_format: str, max_line_bytes: int = DEFAULT_MAX_LINE_BYTES) -> Iterator[RawRow]:
+def read_rows(
+    source: Source, log_format: str, max_line_bytes: int = DEFAULT_MAX_LINE_BYTES, plain_until: datetime | None = None
+) -> Iterator[RawRow]:
     """Yield all rows of a file, good and bad.
 
     Args:
         source: The file.
         log_format: A name of `records.FORMATS`; "auto" goes by the file's ending and first bytes.
         max_line_bytes: Longer lines are not read into memory.
+        plain_until: Rows of our own shape that are not later come as `plain`; None: all rows come as `value`.
 
     Raises:
         IntakeError: The file cannot be opened, or a Parquet file is broken.
@@ -46,11 +51,19 @@ def read_rows(source: Source, log_format: str, max_line_bytes: int = DEFAULT_MAX
             for row in _csv(source, read_lines(stream, max_line_bytes), max_line_bytes):
                 yield from _split(row, log_format)
             return
+        until = plain_until if registry.may_be_own(log_format) else None
+        label, modified = source.label, source.modified
         for line in (read_values if spans_lines(head) else read_lines)(stream, max_line_bytes):
-            row = _unreadable(source, line) if line.too_long or line.damaged else _json(source, line)
+            number, data, size, too_long, damaged = line
+            whole = not (too_long or damaged)
+            plain = plain_row.read_line(data, until) if whole and until is not None else None
+            if plain is not None:  # most rows, and they are many
+                yield RawRow(label, number, size, modified, shape=registry.OWN, plain=plain, line_bytes=data)
+                continue
+            row = _json(source, line) if whole else _unreadable(source, line)
             value = row.value
             if value is not None and registry.is_own(value, log_format):
-                row.shape = registry.OWN  # most rows, and they are many
+                row.shape = registry.OWN
                 yield row
             else:
                 yield from _split(row, log_format)
@@ -71,7 +84,7 @@ def _split(row: RawRow, log_format: str) -> Iterator[RawRow]:
         found = registry.rows_of(row.value, log_format)
     except ValueError as error:
         reason = "not_an_interaction" if isinstance(error, NotAnInteraction) else "invalid_record"
-        yield replace(row, value=None, reason=reason, detail=str(error), text=text_of(row.value))
+        yield msgspec.structs.replace(row, value=None, reason=reason, detail=str(error), text=text_of(row.value))
         return
     row.shape, row.value = found[0]
     if len(found) == 1:
@@ -80,7 +93,7 @@ def _split(row: RawRow, log_format: str) -> Iterator[RawRow]:
     row.size //= len(found)
     yield row
     for part, (shape, value) in enumerate(found[1:], start=1):
-        yield replace(row, value=value, shape=shape, part=part)
+        yield msgspec.structs.replace(row, value=value, shape=shape, part=part)
 
 
 def _unreadable(source: Source, line: Line) -> RawRow:

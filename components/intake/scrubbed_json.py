@@ -26,20 +26,25 @@ _KIND_OF_KEY = {key: kind for kind, keys in _PRIVATE_KEYS.items() for key in key
 _KEY_SIGNS = re.compile(r"[^a-z0-9]+")
 _PERSON_NAME = re.compile(r"[A-ZÀ-ÞА-Я][\w'’\-]+(?: [A-ZÀ-ÞА-Я][\w'’.\-]*){1,3}\Z")
 _USUAL_KEY = 64  # characters; longer keys are not remembered
+_NAME = "name"  # of whom or of what, its value tells
+_NUMBERS = (bool, int, float, type(None))
 _LONG = 10**7  # a number of eight digits or more may be a telephone or card number
 
 
-@lru_cache(4096)
-def _bare(key: str) -> str:
-    return _KEY_SIGNS.sub("", key.lower())
+def _kind(key: str) -> str | None:
+    bare = _KEY_SIGNS.sub("", key.lower())
+    return _NAME if bare == _NAME else _KIND_OF_KEY.get(bare)
+
+
+_usual_kind = lru_cache(4096)(_kind)
 
 
 def private_kind(key: str, value: Any) -> str | None:
     """Return the kind of personal data that a key promises, or None."""
-    bare = _bare(key) if len(key) <= _USUAL_KEY else _KEY_SIGNS.sub("", key.lower())
-    if bare == "name" and isinstance(value, str) and _PERSON_NAME.match(value):
-        return "NAME"
-    return _KIND_OF_KEY.get(bare)
+    kind = _usual_kind(key) if len(key) <= _USUAL_KEY else _kind(key)
+    if kind == _NAME:
+        return "NAME" if isinstance(value, str) and _PERSON_NAME.match(value) else None
+    return kind
 
 
 def collect(value: Any, texts: list[str]) -> None:
@@ -48,15 +53,19 @@ def collect(value: Any, texts: list[str]) -> None:
         texts.append(value)
     elif isinstance(value, dict):
         for key, item in value.items():
-            texts.append(str(key))
-            if private_kind(str(key), item) is None:
-                collect(item, texts)
+            name = str(key)
+            texts.append(name)
+            if private_kind(name, item) is None:
+                if type(item) is str:  # most are; a call costs more than the rest
+                    texts.append(item)
+                else:
+                    collect(item, texts)
     elif isinstance(value, list | tuple):
         for item in value:
             collect(item, texts)
     elif _long_number(value):
         texts.append(str(int(value)))
-    elif not isinstance(value, bool | int | float | None):
+    elif not isinstance(value, _NUMBERS):
         texts.append(str(value))
 
 
@@ -71,7 +80,10 @@ def rebuild(value: Any, scrubbed: Iterator[str]) -> Any:
             kind = private_kind(str(key), item)
             while name in result:  # two keys became the same placeholder
                 name += "'"
-            result[name] = rebuild(item, scrubbed) if kind is None else (f"[{kind}]" if item is not None else None)
+            if kind is None:
+                result[name] = next(scrubbed) if type(item) is str else rebuild(item, scrubbed)
+            else:
+                result[name] = f"[{kind}]" if item is not None else None
         return result
     if isinstance(value, list | tuple):
         return [rebuild(item, scrubbed) for item in value]
@@ -80,7 +92,7 @@ def rebuild(value: Any, scrubbed: Iterator[str]) -> Any:
         return value if text == str(int(value)) else text
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return value if isinstance(value, bool | int | float | None) else next(scrubbed)
+    return value if isinstance(value, _NUMBERS) else next(scrubbed)
 
 
 def _long_number(value: Any) -> bool:

@@ -5,10 +5,9 @@ grow (a log-structured merge: O'Neil et al. 1996, "The Log-Structured Merge-Tree
 a file that is named may hold none of them; a file that is not named holds none for certain.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
-import pyarrow as pa
 
 
 class IdIndex:
@@ -20,14 +19,14 @@ class IdIndex:
     def __len__(self) -> int:
         return sum(len(hashes) for hashes, _ in self._runs)
 
-    def add(self, ids: pa.Array | pa.ChunkedArray, file: int) -> None:
+    def add(self, ids: np.ndarray, file: int) -> None:
         """Note that a file holds ids.
 
         Args:
-            ids: Strings, shape (n,).
+            ids: What `hashed` says of them, shape (n,).
             file: Number of the file.
         """
-        hashes = np.sort(_hashed(ids.to_pylist()))
+        hashes = np.sort(ids)
         self._runs.append((hashes, np.full(len(hashes), file, np.int32)))
         while len(self._runs) > 1 and len(self._runs[-1][0]) * 2 > len(self._runs[-2][0]):
             (left, left_files), (right, right_files) = self._runs.pop(-2), self._runs.pop()
@@ -35,9 +34,9 @@ class IdIndex:
             order = np.argsort(both, kind="stable")  # a merge: both halves are sorted
             self._runs.append((both[order], np.concatenate([left_files, right_files])[order]))
 
-    def files_of(self, ids: Iterable[str]) -> set[int]:
-        """Return the files that may hold any of the ids."""
-        wanted = _hashed(list(ids))
+    def files_of(self, ids: np.ndarray) -> set[int]:
+        """Return the files that may hold any of the ids, given as `hashed`."""
+        wanted = np.sort(ids)  # neighbours are looked up beside each other, in half the time
         found: set[int] = set()
         for hashes, files in self._runs:
             first = np.searchsorted(hashes, wanted, side="left")
@@ -53,6 +52,6 @@ class IdIndex:
         return found
 
 
-def _hashed(ids: list[str]) -> np.ndarray:
-    # Python's own hash: 64 bits, keyed anew in every process, so that no log can be made to collide.
+def hashed(ids: Sequence[str]) -> np.ndarray:
+    """Hash ids for the index: Python's own 64 bits, keyed anew in every process, so that no log is made to collide."""
     return np.fromiter(map(hash, ids), np.int64, len(ids))

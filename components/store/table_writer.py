@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.fs import DeltaStorageHandler
 
-from flywheel.components.contracts.tables import TableName
+from flywheel.components.contracts.tables import TableName, TableReference
 from flywheel.components.store import delta_table
 from flywheel.components.store.errors import StoreError
-from flywheel.components.store.id_index import IdIndex
+from flywheel.components.store.id_index import IdIndex, hashed
 from flywheel.components.store.location import local_folder
 from flywheel.components.store.tables import ID_COLUMN, SCHEMAS
 
@@ -48,6 +48,13 @@ class TableWriter:
         self._files: list[str] = []  # by number
         self._known: set[str] = set()
         self._version = -1
+        self._asked = hashed([])  # ids last looked for in an append
+
+    def newest(self) -> TableReference:
+        """Return a reference to the newest version of the table."""
+        if self._moved():
+            self._delta.update_incremental()
+        return TableReference(store=self._store, table=self._table, version=self._delta.version())
 
     def lookup(self, ids: Sequence[str], columns: list[str]) -> pa.Table:
         """Read the rows with the given ids from the newest version; only files that may hold one are opened.
@@ -62,11 +69,10 @@ class TableWriter:
         Raises:
             StoreError: A file of the table cannot be read.
         """
-        if self._moved():
-            self._delta.update_incremental()
+        self.newest()
         self._follow()
         schema = pa.schema([SCHEMAS[self._table].field(name) for name in columns])
-        files = sorted(self._index.files_of(ids))
+        files = sorted(self._index.files_of(hashed(ids)))
         if not files:
             return schema.empty_table()
         wanted = pa.array(ids, pa.string())
@@ -77,7 +83,7 @@ class TableWriter:
         """Add the rows whose id is not in the table yet; as `delta_table.append`, which says more."""
         done = delta_table.append_to(self._delta, self._store, self._table, rows, batch, self._there)
         if done.inserted == rows.num_rows and self._delta.version() == self._version + 1:
-            self._note(rows[self._id])
+            self._note()
         return done
 
     def _moved(self) -> bool:
@@ -86,11 +92,11 @@ class TableWriter:
             return True
         return (self._folder / "_delta_log" / f"{self._delta.version() + 1:020}.json").exists()
 
-    def _note(self, ids: pa.ChunkedArray) -> None:
-        """Follow a commit of our own without reading its file again."""
+    def _note(self) -> None:
+        """Follow a commit of our own, of all the ids last looked for, without reading its file again."""
         new = [name for name in self._names() if name not in self._known]
         if len(new) == 1:
-            self._index.add(ids, len(self._files))
+            self._index.add(self._asked, len(self._files))
             self._files.append(new[0])
             self._known.add(new[0])
             self._version = self._delta.version()
@@ -100,7 +106,8 @@ class TableWriter:
 
     def _there(self, delta: DeltaTable, ids: pa.Array) -> pa.Array:
         self._follow()
-        files = self._index.files_of(ids.to_pylist())
+        self._asked = hashed(ids.to_pylist())
+        files = self._index.files_of(self._asked)
         found = [part[self._id] for file in files for part in self._rows(self._files[file], ids, [self._id])]
         return pa.chunked_array(found, pa.string()).combine_chunks()
 
@@ -115,7 +122,7 @@ class TableWriter:
         new = sorted(now - self._known)
         with ThreadPoolExecutor(_READERS) as pool:
             for name, ids in zip(new, pool.map(self._ids, new), strict=True):
-                self._index.add(ids, len(self._files))
+                self._index.add(hashed(ids.to_pylist()), len(self._files))
                 self._files.append(name)
         self._known = now
         self._version = self._delta.version()

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from flywheel.components.contracts.feedback import Annotator, FeedbackRecord
+from flywheel.components.contracts.feedback import SCHEMA, Annotator, FeedbackRecord
 from flywheel.components.intake import plain_row, ratings, records, timestamps
 from flywheel.components.intake.formats import flat_record
+from flywheel.components.intake.formats.registry import is_own
 from flywheel.components.intake.ingest import ingest
+from flywheel.components.intake.json_text import parse_json
 from flywheel.components.intake.plain_draft import make_plain_draft
 from flywheel.components.intake.pseudonyms import Pseudonymizer
 from flywheel.components.intake.raw_row import RawRow
@@ -113,6 +115,8 @@ def same(value):
         safe = {text: f"safe {text}" for text in (long.interaction, long.conversation) if text is not None}
         read = records.ReadRecord(long, "feedback", Annotator.USER, False)
         assert make_plain_draft(raw, row, safe, KEYS) == make_draft(raw, read, safe, KEYS)
+    if value.get("schema") == SCHEMA:  # only then a line says whose it is
+        assert plain_row.read_line(before.encode(), timestamps.latest(NOW)) == row
     return row is not None
 
 
@@ -136,6 +140,26 @@ def test_the_usual_row_takes_the_short_way(missing, monkeypatch):
     assert read.record == expected
     assert (read.shape, read.annotator, read.time_assumed) == ("feedback", "user", False)
     assert hash(read.record.messages) == hash(expected.messages)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from([{}, {"attributes": {"deep": [{"x": [1e3, 2**70, "\u00e9\n"]}]}}, {"timestamp": 1.79e9}]),
+    st.lists(st.tuples(st.integers(0, 600), st.integers(0, 2), st.binary(max_size=3)), max_size=3),
+)
+@example({}, [(0, 0, b"\xef\xbb\xbf")])
+@example({}, [(200, 1, b"\xff")])
+@example({"attributes": json.loads("[" * 70 + "]" * 70)}, [])
+@example({"attributes": {"a": json.loads("[" * 63 + "]" * 63)}}, [])
+def test_a_line_that_is_taken_reads_as_its_dictionary_does(changed, edits):
+    line = json.dumps(USUAL | changed, ensure_ascii=False).encode()
+    for place, cut, more in edits:
+        line = line[:place] + more + line[place + cut :]
+    row = plain_row.read_line(line, timestamps.latest(NOW))
+    if row is not None:
+        value = parse_json(line)
+        assert is_own(value, "auto")
+        assert plain_row.read(value, timestamps.latest(NOW)) == row
 
 
 # whole batches --------------------------------------------------------------------------------------------------------
@@ -181,6 +205,7 @@ def test_both_ways_write_the_same_files(tmp_path_factory, monkeypatch, rows):
         with monkeypatch.context() as patch:
             if way == "long":
                 patch.setattr(plain_row, "read", lambda value, latest: None)
+                patch.setattr(plain_row, "read_line", lambda line, latest: None)
             store = str(folder / way)
             counts = [ingest(str(log), store, run, now=NOW, batch_rows=7).record(run) for run in ("1", "1", "2")]
             written[way] = [(one.rows, one.details) for one in counts], files_of(store)

@@ -80,9 +80,14 @@ def format_of(row: dict[str, Any], name: str = "auto") -> Format:
     return next(one for one in FORMATS if one.detect(row))
 
 
+def may_be_own(name: str) -> bool:
+    """Whether rows may be of our own shape under a name of NAMES."""
+    return name in _OWN_NAMES
+
+
 def is_own(value: dict[str, Any], name: str) -> bool:
     """Whether a line's object is for certain one row of our own shape, under a name of NAMES."""
-    return name in _OWN_NAMES and (
+    return may_be_own(name) and (
         value.get("schema") == SCHEMA or (_THEIRS.isdisjoint(value) and not _OURS.isdisjoint(value))
     )
 

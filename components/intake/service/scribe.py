@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import msgspec
 import orjson
 
 from flywheel.components.contracts.feedback import Annotator
@@ -119,14 +120,14 @@ class Scribe:
     def _read(self, sent: Sent, now: datetime) -> "_Reading | Refusal":
         raw = RawRow(f"/v1/{sent.route} {sent.sender}", 0, sent.size, now, value=sent.value, text=sent.text)
         if sent.reason:
-            return Refusal(replace(raw, value=_kept(sent.value)), sent.reason, sent.detail)
+            return Refusal(msgspec.structs.replace(raw, value=_kept(sent.value)), sent.reason, sent.detail)
         try:
             if sent.route == "feedback":
                 return _Reading(raw, _feedback(sent.value or {}, now))
             return _Reading(raw, None, *_inference(sent.value or {}, now))
         except Refused as refused:
             kept = _kept(sent.value) if sent.route == "events" else sent.value
-            return Refusal(replace(raw, value=kept), refused.reason, refused.detail)
+            return Refusal(msgspec.structs.replace(raw, value=kept), refused.reason, refused.detail)
 
     def _draft(self, reading: "_Reading", safe: dict[str, str], now: datetime) -> Draft | HalfDraft:
         raw, event, payload = reading.raw, reading.event, reading.payload
