@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 from flywheel.components.curation.clustering import cluster_names, cluster_page, clusters, partition, shares, summary
+from flywheel.components.curation.clustering.exchanges import Exchanges, exchanges_of
 from flywheel.components.curation.clustering.points import Case
+from flywheel.components.curation.clustering.trend import Events, microseconds
+from flywheel.components.curation.clustering.users import NOBODY, Users
 from tests.curation.conftest import START
 
 NAMES = ("Borel", "Tamrin", "Osvald", "Quenby", "Lirando", "Zephim", "Galdor", "Mirova")
@@ -89,10 +92,11 @@ def test_bad_settings_are_refused():
 
 def test_successes_join_a_cluster_only_when_they_are_near():
     found = clusters.cluster(exchanges(1))
-    near, far = found.place([exchanges(2, 1)[0], Case("Kann ich meinen Vertrag kündigen?", "Ja, jederzeit.")])
+    others = [exchanges(2, 1)[0], Case("Kann ich meinen Vertrag kündigen?", "Ja, jederzeit.")]
+    near, far = found.place(exchanges_of(others))
     assert "warranty" in found.clusters[near].name
     assert far == -1
-    assert found.place([]) == []
+    assert found.place(exchanges_of([])) == []
 
 
 def test_more_texts_than_are_fitted_are_all_placed(monkeypatch):
@@ -129,7 +133,7 @@ def test_names_are_unique_readable_and_free_of_placeholders():
         Case("Call [PHONE_2] about the warranty", "The warranty lasts two years."),
         Case("When do batteries and battery packs arrive? [ADDRESS_1]", "Batteries arrive on Monday."),
     ]
-    top = cluster_names.weigh(cases, [0, 0, 1]).top
+    top = cluster_names.weigh(exchanges_of(cases), np.array([0, 0, 1])).top
     assert not {"phone", "name", "address", "1", "2"} & {word for words in top.values() for word in words}
     assert all(not a.startswith(b) for words in top.values() for a in words for b in words if a != b and len(b) > 3)
     same = cluster_names.Vocabulary({0: ["a", "b", "c", "d"], 1: ["a", "b", "c", "e"], 2: ["a", "b", "c"], 3: []})
@@ -141,42 +145,49 @@ def test_names_are_unique_readable_and_free_of_placeholders():
 def test_c_tf_idf_is_berts():
     """One word in the only cluster that has it against one that all share: eq. 2 of arXiv:2203.05794 by hand."""
     cases = [Case(f"{own} shared", "") for own in ("apple", "berry")]
-    words = cluster_names.weigh(cases, [0, 1]).top
+    words = cluster_names.weigh(exchanges_of(cases), np.array([0, 1])).top
     rare, common = 1 / 2 * np.log(1 + 2 / 1), 1 / 2 * np.log(1 + 2 / 2)
     assert rare > common
     assert words == {0: ["apple", "shared"], 1: ["berry", "shared"]}
 
 
 def test_the_users_not_the_cases_make_an_interval_narrow():
-    counts = [True, False] * 50
-    many = shares.share(counts, [f"u{i}" for i in range(100)])
-    few = shares.share(counts, [f"u{i // 2 % 2 + 2 * (i % 2)}" for i in range(100)])
+    counts, number = np.array([True, False] * 50), np.arange(100)
+    many = shares.share(counts, number)
+    few = shares.share(counts, number // 2 % 2 + 2 * (number % 2))
+    assert shares.share(counts, np.full(100, NOBODY)) == many
     assert (many.count, many.of, many.share) == (50, 100, 0.5)
     assert 0.39 < many.lower < 0.41
     assert 0.59 < many.upper < 0.61
     assert few.upper - few.lower > 2 * (many.upper - many.lower)
-    assert shares.share([], []).upper == 1.0
-    assert shares.share([True] * 9, ["one"] * 9).lower == 0.0
+    assert shares.share(counts[:0], number[:0]).upper == 1.0
+    assert shares.share(np.ones(9, bool), np.zeros(9, int)).lower == 0.0
 
 
-def describe(failures, liked, **more):
-    cases = [failure.case for failure in failures]
-    times = [(case.user, case.at) for case in [*cases, *liked]]
-    found, pleased = clusters.cluster(cases), clusters.cluster(liked, prefix="s")
-    said = summary.describe(found, failures, pleased, liked, times, thin_below=10)
+def describe(cases, liked, accepted=lambda number: True, **more):
+    users = Users()
+    wrong, pleased = Exchanges("hashed", users), Exchanges("hashed", users)
+    failures = summary.Failures(wrong)
+    for start in range(0, len(cases), 40):
+        numbers = range(start, min(start + 40, len(cases)))
+        failures.add(
+            [cases[number] for number in numbers],
+            [("factual", "tone")[number % 2] for number in numbers],
+            [accepted(number) for number in numbers],
+            [[(cases[number].user, cases[number].at)] for number in numbers],
+        )
+    pleased.add(liked)
+    found, good = clusters.cluster(wrong), clusters.cluster(pleased, prefix="s")
+    asked = [*cases, *liked]
+    numbers = users.ranks(users.numbers(case.user for case in asked))
+    times = Events(numbers, np.array(microseconds(case.at for case in asked), np.int64))
+    said = summary.describe(found, failures, good, pleased, times, thin_below=10)
     return said | {"encoder": "hashed", "method": "kmeans", "previous_run": ""} | more
-
-
-def failures_of(cases, accepted=lambda number: True):
-    return [
-        summary.Failure(case, ("factual", "tone")[number % 2], accepted(number), ((case.user, case.at),))
-        for number, case in enumerate(cases)
-    ]
 
 
 def test_failures_and_successes_are_described():
     cases = exchanges(1)
-    said = describe(failures_of(cases, lambda number: number < 35), exchanges(2, 20, ("parcel", "battery")))
+    said = describe(cases, exchanges(2, 20, ("parcel", "battery")), lambda number: number < 35)
     by_topic = {topic: next(one for one in said["clusters"] if topic in one["name"]) for topic in TOPICS}
     assert [by_topic[topic]["successes"] for topic in TOPICS] == [0, 20, 20]
     assert by_topic["warranty"]["failure_share"]["share"] == 1.0
@@ -190,7 +201,7 @@ def test_failures_and_successes_are_described():
 
 
 def test_the_page_shows_all_of_it_and_escapes_what_users_wrote():
-    said = describe(failures_of(exchanges(1)), exchanges(2, 20, ("parcel",)))
+    said = describe(exchanges(1), exchanges(2, 20, ("parcel",)))
     said["clusters"][0] |= {"examples": ["<script>*x*\n|"], "name": "a|b"}
     said["clusters"][0]["trend"]["call"] = "growing"
     page = cluster_page.render(said)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from flywheel.components.curation.clustering.trend import FALSE_CALLS, Periods, trends
+from flywheel.components.curation.clustering.trend import FALSE_CALLS, Events, Periods, microseconds, trends
 from tests.curation.conftest import START
 
 pytestmark = [pytest.mark.simulation, pytest.mark.slow]
@@ -17,18 +17,22 @@ def world(random: np.random.Generator, growth: float = 1.0, users: int = USERS):
     """Users of very unequal activity, each with topics of its own; in the last week cluster 0 fails `growth` as often."""
     activity = random.lognormal(1.0, 0.8, users)
     tastes = random.dirichlet(np.full(CLUSTERS, 0.5), users)
-    interactions, failures = [], [[] for _ in range(CLUSTERS)]
+    interactions, failures = [], [[] for _ in range(CLUSTERS)]  # of each event the user and the time
     for week in range(WEEKS):
-        at = START - timedelta(days=7 * week + 3)
+        (at,) = microseconds([START - timedelta(days=7 * week + 3)])
         asked = random.poisson(activity * random.lognormal(0, 0.3))
         for user, number in enumerate(asked.tolist()):
-            interactions += [(f"u{user}", at)] * number
+            interactions += [(user, at)] * number
             chance = 0.3 * tastes[user]
             chance[0] *= growth if week == 0 else 1.0
             failed = random.multinomial(number, [*chance, 1 - chance.sum()])
             for cluster in range(CLUSTERS):
-                failures[cluster] += [(f"u{user}", at)] * int(failed[cluster])
-    return failures, interactions
+                failures[cluster] += [(user, at)] * int(failed[cluster])
+    return [events_of(some) for some in failures], events_of(interactions)
+
+
+def events_of(pairs: list[tuple[int, int]]) -> Events:
+    return Events(*np.array(pairs, np.int64).reshape(-1, 2).T)
 
 
 def calls(growth: float, seed: int, worlds: int = WORLDS, users: int = USERS):

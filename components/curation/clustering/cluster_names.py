@@ -5,14 +5,14 @@ with its share of the cluster's words ``tf``, its number in all clusters ``f`` a
 ``A``.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from flywheel.components.curation.clustering.points import Case, content_words, stem, without_placeholders
-from flywheel.components.curation.texts.normal_form import normal_form, question_form
+from flywheel.components.curation.clustering.exchanges import Exchanges
+from flywheel.components.curation.clustering.points import stem
 
 WORDS = 3
 _TOP = 10  # a name is still true while its words are among so many
@@ -25,42 +25,55 @@ class Vocabulary:
     top: dict[int, list[str]]
 
 
-def weigh(cases: Sequence[Case], labels: Sequence[int]) -> Vocabulary:
+def weigh(exchanges: Exchanges, labels: np.ndarray) -> Vocabulary:
     """Order the words of each cluster by c-TF-IDF; a word counts once per distinct exchange.
 
+    The words of the exchanges are read twice: in memory is how often each stem occurs in each cluster, and how people
+    write the few that are shown.
+
     Args:
-        cases: Exchanges; what stands for personal data is no word.
-        labels: Cluster of each.
+        exchanges: What stands for personal data is no word.
+        labels: Cluster of each, shape (n,).
 
     Returns:
         Up to ten words a cluster, no two of one stem or one beginning; ties in alphabetical order.
     """
-    bags: dict[int, Counter[str]] = {label: Counter() for label in sorted(set(labels))}
-    written: dict[str, Counter[str]] = defaultdict(Counter)
-    seen: set[tuple[int, str, str]] = set()
-    for case, label in zip(cases, labels, strict=True):
-        key = (label, question_form(case.question), normal_form(case.answer))
-        if key in seen:
-            continue
-        seen.add(key)
-        forms = (question_form(without_placeholders(case.question)), normal_form(without_placeholders(case.answer)))
-        words = content_words(" ".join(forms))
-        bags[label].update({stem(word) for word in words})
-        for word in words:
-            written[stem(word)][word] += 1
-    overall: Counter[str] = sum(bags.values(), Counter())
+    distinct = np.sort(np.unique(np.stack([labels, exchanges.wordings.view(np.int64)]), axis=1, return_index=True)[1])
+    bags: dict[int, Counter[str]] = {label: Counter() for label in sorted(set(labels.tolist()))}
+    stems: dict[str, str] = {}  # one string for a stem, whichever clusters it is in
+    for case, text in exchanges.read(exchanges.words, distinct):
+        bags[int(labels[case])].update({stems.setdefault(one, one) for one in map(stem, text.split())})
+    del stems
+    overall: Counter[str] = Counter()
+    for bag in bags.values():
+        overall.update(bag)
     mean = overall.total() / max(1, len(bags))
-    top = {}
-    for label, bag in bags.items():
-        weight = {word: n / bag.total() * np.log1p(mean / overall[word]) for word, n in bag.items()}
-        ranked = sorted(weight, key=lambda word: (-round(float(weight[word]), 9), word))
-        kept: list[str] = []
-        for word in ranked:
-            if not any(_alike(word, other) for other in kept):
-                kept.append(word)
-        shown = (min(written[word], key=lambda form: (-written[word][form], form)) for word in kept[:_TOP])
-        top[label] = list(shown)
-    return Vocabulary(top)
+    kept = {label: _heaviest(bag, overall, mean) for label, bag in bags.items()}
+    written = _written(exchanges, distinct, {word for words in kept.values() for word in words})
+    return Vocabulary({label: [written[word] for word in words] for label, words in kept.items()})
+
+
+def _heaviest(bag: Counter[str], overall: Counter[str], mean: float) -> list[str]:
+    """The stems of a cluster that weigh most, up to ten."""
+    total = bag.total()
+    weight = {word: n / total * np.log1p(mean / overall[word]) for word, n in bag.items()}
+    kept: list[str] = []
+    for word in sorted(weight, key=lambda word: (-round(float(weight[word]), 9), word)):
+        if len(kept) == _TOP:
+            break
+        if not any(_alike(word, other) for other in kept):
+            kept.append(word)
+    return kept
+
+
+def _written(exchanges: Exchanges, cases: np.ndarray, stems: set[str]) -> dict[str, str]:
+    """How each of the stems is written most often."""
+    forms: dict[str, Counter[str]] = {word: Counter() for word in stems}
+    for _, text in exchanges.read(exchanges.words, cases):
+        for word in text.split():
+            if stem(word) in forms:
+                forms[stem(word)][word] += 1
+    return {word: min(counts, key=lambda form: (-counts[form], form)) for word, counts in forms.items()}
 
 
 def name(vocabulary: Vocabulary, order: Sequence[int], former: Mapping[int, str]) -> dict[int, str]:

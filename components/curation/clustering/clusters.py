@@ -5,13 +5,14 @@ the run before, so that an id means the same topic in every run (`matching`, `ro
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from flywheel.components.curation.clustering import cluster_names, matching, partition, stability
-from flywheel.components.curation.clustering.points import Case, Points, embed, without_placeholders
+from flywheel.components.curation.clustering.exchanges import Exchanges, exchanges_of
+from flywheel.components.curation.clustering.points import Case, Points, embed, read, without_placeholders
 from flywheel.components.curation.clustering.roster import Member, Roster, probe_of
 from flywheel.components.curation.encoders import encoder as encoder_of
 from flywheel.components.curation.texts.normal_form import question_form
@@ -67,7 +68,7 @@ class Clustering:
         gone: Ids of the run before without a successor.
         note: What a reader must know of the history; "" for nothing.
         roster: What the next run needs.
-        place: Index in `clusters` of other cases, -1 where none is near enough.
+        place: Index in `clusters` of other cases, encoded alike; -1 where none is near enough.
     """
 
     clusters: list[Cluster]
@@ -79,11 +80,11 @@ class Clustering:
     gone: list[str]
     note: str
     roster: Roster
-    place: Callable[[Sequence[Case]], list[int]]
+    place: Callable[[Exchanges], list[int]]
 
 
 def cluster(
-    cases: Sequence[Case],
+    cases: Exchanges | Iterable[Case],
     run_id: str = "",
     encoder: str = "hashed",
     method: str = "kmeans",
@@ -92,8 +93,10 @@ def cluster(
 ) -> Clustering:
     """Group cases by what they are about.
 
+    In memory are vectors of at most `points.FIT` texts, whatever the number of cases (`exchanges`).
+
     Args:
-        cases: Questions with their answers.
+        cases: Questions with their answers; exchanges must have been made for this encoder.
         run_id: Run, for the roster.
         encoder: Name of an encoder.
         method: "kmeans" or "hdbscan".
@@ -110,11 +113,13 @@ def cluster(
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):  # sums of several threads come in any order; at this size one is also faster
-        return _cluster(cases, run_id, encoder, method, known, prefix)
+        encoder_of(encoder)
+        exchanges = cases if isinstance(cases, Exchanges) else exchanges_of(cases, encoder)
+        return _cluster(exchanges.finish(), run_id, encoder, method, known, prefix)
 
 
 def _cluster(
-    cases: Sequence[Case], run_id: str, encoder: str, method: str, known: Roster | None, prefix: str
+    exchanges: Exchanges, run_id: str, encoder: str, method: str, known: Roster | None, prefix: str
 ) -> Clustering:
     machine = encoder_of(encoder)
     comparable = known is not None and known.speaks(machine)
@@ -124,18 +129,20 @@ def _cluster(
             f"the run before ({known.run_id}) encoded with {known.encoder}, this one with {encoder} or another version "
             "of it: their centroids cannot be compared, so every cluster has a new id"
         )
-    points = embed(cases, machine)
+    total = len(exchanges)
+    points = embed(exchanges, machine)
     live = [member.centroid for member in known.live()] if known and comparable else []
     found = partition.partition(points, method, np.stack(live) if live else None)
-    labels = found.labels[points.rows]
+    labels = found.labels[exchanges.rows]
     numbers = sorted(set(labels[labels >= 0].tolist()))
     sizes = Counter(labels.tolist())
-    vocabulary = cluster_names.weigh(cases, labels.tolist())
+    vocabulary = cluster_names.weigh(exchanges, labels)
     order = sorted(numbers, key=lambda label: (-sizes[label], vocabulary.top[label]))
     centroids = _centroids(points, found.labels, numbers)
     matched = matching.match(centroids, [numbers.index(label) for label in order], known, prefix, comparable)
     names = cluster_names.name(vocabulary, order, {numbers[row]: text for row, text in matched.former.items()})
-    steady = stability.measure(points, found, [case.user for case in cases]) if cases else None
+    steady = stability.measure(points, found)
+    examples = _examples(points, found, labels)
     before = {member.id: member for member in known.members} if known and comparable else {}
     made = []
     for label in order:
@@ -146,8 +153,8 @@ def _cluster(
                 id=matched.ids[row],
                 name=names[label],
                 count=sizes[label],
-                share=round(sizes[label] / len(cases), 6),
-                examples=_examples(cases, points, found, labels, label),
+                share=round(sizes[label] / total, 6),
+                examples=examples.get(label, []),
                 change=matched.change[row],
                 origin=matched.origin[row],
                 similarity=matched.similarity[row],
@@ -161,8 +168,8 @@ def _cluster(
     if sizes[partition.OUTLIER]:
         position[partition.OUTLIER] = len(made)
         left = sizes[partition.OUTLIER]
-        examples = _examples(cases, points, found, labels, partition.OUTLIER)
-        made.append(Cluster(f"{prefix}00", OUTSIDE, left, round(left / len(cases), 6), examples, "kept"))
+        shown = examples.get(partition.OUTLIER, [])
+        made.append(Cluster(f"{prefix}00", OUTSIDE, left, round(left / total, 6), shown, "kept"))
     members = [
         Member(one.id, one.name, centroids[numbers.index(label)], 0, one.count, one.share)
         for label, one in zip(order, made, strict=False)
@@ -171,10 +178,13 @@ def _cluster(
         lives_on = {*matched.ids, *matched.origin, *matched.merged}
         members += known.aged({member.id for member in known.members} - lives_on)
 
-    def place(others: Sequence[Case]) -> list[int]:
-        there = embed(others, machine)
-        nearest = found.place(points.read(there.texts))[there.rows] if len(others) else np.zeros(0, np.int64)
-        return [position.get(label, -1) if label >= 0 else -1 for label in nearest.tolist()]
+    projection = points.projection  # all that is kept of the points
+
+    def place(others: Exchanges) -> list[int]:
+        nearest = np.full(others.texts, partition.OUTLIER, np.int64)
+        for texts, placed in read(others, np.arange(others.texts), machine, projection):
+            nearest[texts] = found.place(placed)
+        return [position.get(label, -1) if label >= 0 else -1 for label in nearest[others.rows].tolist()]
 
     return Clustering(
         clusters=made,
@@ -185,7 +195,7 @@ def _cluster(
         merged=matched.merged,
         gone=matched.gone,
         note=note,
-        roster=Roster(run_id, machine.name, probe_of(machine), points.mean, tuple(members), matched.given),
+        roster=Roster(run_id, machine.name, probe_of(machine), projection.mean, tuple(members), matched.given),
         place=place,
     )
 
@@ -197,21 +207,19 @@ def _centroids(points: Points, labels: np.ndarray, numbers: Sequence[int]) -> np
     return np.stack(means) if means else np.zeros((0, points.encoder.dimensions))
 
 
-def _examples(
-    cases: Sequence[Case], points: Points, found: partition.Partition, labels: np.ndarray, label: int
-) -> list[str]:
-    """The questions nearest to the centre, each asked once, those without personal data first."""
-    place = {int(text): row for row, text in enumerate(points.sample)}
-    near: dict[str, tuple[bool, float, str]] = {}
-    for number in np.flatnonzero(labels == label).tolist():
-        row = place.get(int(points.rows[number]))
-        if row is None:
-            continue
-        far = 0.0
+def _examples(points: Points, found: partition.Partition, labels: np.ndarray) -> dict[int, list[str]]:
+    """Of each group the questions nearest to its centre, each asked once, those without personal data first."""
+    exchanges = points.exchanges
+    place = np.full(exchanges.texts, -1, np.int64)  # of each text in the sample
+    place[points.sample] = np.arange(len(points.sample))
+    near: dict[int, dict[str, tuple[bool, float, str]]] = {}
+    for case, question in exchanges.read(exchanges.questions, np.flatnonzero(place[exchanges.rows] >= 0)):
+        label, far = int(labels[case]), 0.0
         if label >= 0 and len(found.centres):
-            far = round(float(np.linalg.norm(points.fitted[row] - found.centres[label])), 6)
-        question = cases[number].question
+            away = points.fitted[place[exchanges.rows[case]]] - found.centres[label]
+            far = round(float(np.linalg.norm(away)), 6)
         form = question_form(question)
         rank = (without_placeholders(question) != " ".join(question.split()), far, question)
-        near[form] = min(near.get(form, rank), rank)
-    return [question for *_, question in sorted(near.values())[:EXAMPLES]]
+        known = near.setdefault(label, {})
+        known[form] = min(known.get(form, rank), rank)
+    return {label: [question for *_, question in sorted(known.values())[:EXAMPLES]] for label, known in near.items()}

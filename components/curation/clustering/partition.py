@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flywheel.components.curation.clustering.points import SEED, Points
+from flywheel.components.curation.clustering.points import SEED, Points, read
 
 METHODS = ("kmeans", "hdbscan")
 CHOICES = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
@@ -76,15 +76,15 @@ def partition(points: Points, method: str, previous: np.ndarray | None = None) -
     """
     if method not in METHODS:
         raise ValueError(f"method {method!r} is none of {', '.join(METHODS)}")
-    if len(points.texts) < LEAST or points.directions.shape[1] < 2:
+    if points.exchanges.texts < LEAST or points.projection.directions.shape[1] < 2:
         return _one(points)
     if method == "kmeans":
-        return _by_kmeans(points, None if previous is None else points.project(previous))
+        return _by_kmeans(points, None if previous is None else points.projection(previous))
     return _by_density(points)
 
 
 def _one(points: Points) -> Partition:
-    return Partition(np.zeros(len(points.texts), np.int64), np.zeros((0, 0)), np.zeros(0), None, (), None)
+    return Partition(np.zeros(points.exchanges.texts, np.int64), np.zeros((0, 0)), np.zeros(0), None, (), None)
 
 
 def _by_kmeans(points: Points, previous: np.ndarray | None) -> Partition:
@@ -145,14 +145,13 @@ def _spread(
     distance = np.linalg.norm(sample - centres[labels], axis=1)
     far = np.array([_REACH * np.quantile(distance[labels == group], 0.99) for group in groups])
     reach = np.maximum(far, np.median(far))  # a group of equal texts has no spread of its own
-    every = np.full(len(points.texts), OUTLIER, np.int64)
+    every = np.full(points.exchanges.texts, OUTLIER, np.int64)
     every[points.sample] = labels
     scores = tuple((k, round(score, 6)) for score, _, k, _ in tried)
     found = Partition(every, centres, reach, round(silhouette, 6), scores, refit)
-    rest = np.setdiff1d(np.arange(len(points.texts)), points.sample)
-    if len(rest):
-        projected = points.read([points.texts[index] for index in rest])
-        every[rest] = found.place(projected, everywhere=not leave_outliers)
+    rest = np.flatnonzero(~np.isin(np.arange(len(every)), points.sample))
+    for some, placed in read(points.exchanges, rest, points.encoder, points.projection):
+        every[some] = found.place(placed, everywhere=not leave_outliers)
     return found
 
 

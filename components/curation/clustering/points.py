@@ -5,11 +5,11 @@ are fitted on each run's texts and serve only to find the groups.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,10 +17,13 @@ from flywheel.components.curation.encoders import Encoder
 from flywheel.components.curation.texts.lexicons import words as word_list
 from flywheel.components.curation.texts.normal_form import has_digit, normal_form, question_form
 
+if TYPE_CHECKING:
+    from flywheel.components.curation.clustering.exchanges import Exchanges
+
 SEED = 5
 FIT = 4000  # distinct texts that a run is fitted on; the others are placed by the nearest centre
 _DIRECTIONS = 16
-_BATCH = 8192
+_BATCH = 512
 _PLACEHOLDER = re.compile(r"\[[A-Z][A-Z_]*_\d+\]")
 
 
@@ -33,90 +36,127 @@ class Case(NamedTuple):
     at: datetime | None = None
 
 
+class Wording(NamedTuple):
+    """A case in normal form.
+
+    Attributes:
+        written: Question and answer as they were written.
+        words: Content words of both, without numbers and what stands for personal data.
+    """
+
+    written: str
+    words: list[str]
+
+
+@dataclass(frozen=True)
+class Projection:
+    """From an encoder's space to the few directions that carry a run's topics.
+
+    Attributes:
+        mean: Mean vector of the sample, shape (dimensions,).
+        directions: Principal directions of the sample, shape (dimensions, at most 16); signs fixed.
+    """
+
+    mean: np.ndarray
+    directions: np.ndarray
+
+    def __call__(self, vectors: np.ndarray) -> np.ndarray:
+        """Points of vectors: along the principal directions, scaled to length 1, float64 (n, at most 16)."""
+        points = (vectors - self.mean) @ self.directions
+        return np.asarray(points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-9))
+
+
 @dataclass(frozen=True)
 class Points:
     """The distinct texts of the cases, and vectors of a sample of them.
 
     Attributes:
-        texts: Distinct texts, sorted, so that nothing depends on the order of the cases.
-        rows: Index of each case's text, shape (n,).
+        exchanges: The cases; their distinct texts are sorted, so that nothing depends on the order of the cases.
         encoder: What makes vectors of texts.
         sample: Indices of the texts that groups are fitted on, shape (s,), s at most `FIT`.
         vectors: Vectors of the sample, float32 (s, dimensions), rows of length 1.
     """
 
-    texts: list[str]
-    rows: np.ndarray
+    exchanges: "Exchanges"
     encoder: Encoder
     sample: np.ndarray
     vectors: np.ndarray
 
     @cached_property
-    def mean(self) -> np.ndarray:
-        """Mean vector of the sample, shape (dimensions,)."""
-        return np.asarray(self.vectors.mean(axis=0)) if len(self.vectors) else np.zeros(self.encoder.dimensions)
-
-    @cached_property
-    def directions(self) -> np.ndarray:
-        """Principal directions of the sample, shape (dimensions, at most 16); signs fixed."""
-        centred = (self.vectors - self.mean).astype(np.float64)
+    def projection(self) -> Projection:
+        """Fitted on the sample."""
+        if not len(self.vectors):
+            return Projection(np.zeros(self.encoder.dimensions), np.zeros((self.encoder.dimensions, 0)))
+        mean = np.asarray(self.vectors.mean(axis=0))
+        centred = (self.vectors - mean).astype(np.float64)
         values, found = np.linalg.eigh(centred.T @ centred)
         kept = found[:, ::-1][:, :_DIRECTIONS][:, values[::-1][:_DIRECTIONS] > 1e-8 * max(values[-1], 1e-12)]
         strongest = kept[np.abs(kept).argmax(axis=0), np.arange(kept.shape[1])]
-        return np.asarray(kept * np.sign(strongest))
+        return Projection(mean, np.asarray(kept * np.sign(strongest)))
 
     @cached_property
     def fitted(self) -> np.ndarray:
         """Points of the sample, float64 (s, at most 16)."""
-        return self.project(self.vectors)
-
-    def project(self, vectors: np.ndarray) -> np.ndarray:
-        """Points of vectors: along the principal directions, scaled to length 1, float64 (n, at most 16)."""
-        points = (vectors - self.mean) @ self.directions
-        return np.asarray(points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-9))
-
-    def read(self, texts: Sequence[str]) -> np.ndarray:
-        """Points of texts, encoded in batches, so that memory holds the vectors of one batch only."""
-        parts = [
-            self.project(self.encoder.encode(texts[start : start + _BATCH])) for start in range(0, len(texts), _BATCH)
-        ]
-        return np.concatenate(parts) if parts else np.zeros((0, self.directions.shape[1]))
+        return self.projection(self.vectors)
 
 
-def embed(cases: Sequence[Case], encoder: Encoder) -> Points:
+def read(
+    exchanges: "Exchanges", texts: np.ndarray, encoder: Encoder, projection: Projection
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Points of distinct texts, batch by batch, so that memory holds the vectors of one batch only.
+
+    Args:
+        exchanges: The cases.
+        texts: Indices of the distinct texts wanted.
+        encoder: What makes vectors of them.
+        projection: What makes points of vectors.
+
+    Yields:
+        Indices of a batch of the texts, and their points.
+    """
+    for start in range(0, len(texts), _BATCH):
+        batch = texts[start : start + _BATCH]
+        yield batch, projection(encoder.encode(exchanges.shown.read(exchanges.firsts[batch])))
+
+
+def embed(exchanges: "Exchanges", encoder: Encoder) -> Points:
     """Encode a sample of the distinct texts of the cases.
 
     Args:
-        cases: Questions with answers; the answer's words tell wordings of one topic together.
+        exchanges: Questions with answers; the answer's words tell wordings of one topic together.
         encoder: Of `curation.encoders`.
 
     Returns:
         The points; equal for every order of the cases.
     """
-    shown = [text_of(case, encoder.name) for case in cases]
-    texts = sorted(set(shown))
-    place = {text: index for index, text in enumerate(texts)}
-    sample = np.random.default_rng(SEED).permutation(len(texts))[:FIT]
-    vectors = encoder.encode([texts[index] for index in sample])
-    return Points(texts, np.array([place[text] for text in shown], np.int64), encoder, sample, vectors)
+    sample = np.random.default_rng(SEED).permutation(exchanges.texts)[:FIT]
+    vectors = encoder.encode(exchanges.shown.read(exchanges.firsts[sample]))
+    return Points(exchanges, encoder, sample, vectors)
 
 
-def text_of(case: Case, encoder: str) -> str:
-    """What is encoded of a case: its topic words for a word encoder, its sentences for a sentence encoder."""
-    question, answer = without_placeholders(case.question), without_placeholders(case.answer)
+def wording(case: Case) -> Wording:
+    """Read a case once: what it says, and the words that tell what it is about."""
+    bare = without_placeholders(case.question), without_placeholders(case.answer)
+    forms = question_form(bare[0]), normal_form(bare[1])
+    written = forms
+    if bare != (" ".join(case.question.split()), " ".join(case.answer.split())):
+        written = question_form(case.question), normal_form(case.answer)
+    return Wording("\0".join(written), content_words(" ".join(forms)))
+
+
+def shown_text(case: Case, words: Sequence[str], encoder: str) -> str:
+    """What is encoded of a case: its topic words for a word encoder, its sentences for a sentence encoder.
+
+    A crude stem makes "prices" and "price" one word.
+    """
     if encoder == "hashed":
-        return " ".join(topic_words(f"{question_form(question)} {normal_form(answer)}"))
-    return f"{question} {answer}".strip()
+        return " ".join(map(stem, words))
+    return f"{without_placeholders(case.question)} {without_placeholders(case.answer)}".strip()
 
 
 def without_placeholders(text: str) -> str:
     """The text without what intake put in place of personal data, such as `[PHONE_1]`: it names no topic."""
     return " ".join(_PLACEHOLDER.sub(" ", text).split())
-
-
-def topic_words(form: str) -> list[str]:
-    """Content words of a normal form without numbers; a crude stem makes "prices" and "price" one word."""
-    return [stem(word) for word in content_words(form)]
 
 
 def content_words(form: str) -> list[str]:

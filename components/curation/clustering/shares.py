@@ -4,11 +4,11 @@ Clopper-Pearson limits at the effective sample size (Korn & Graubard 1998, Surve
 cases is divided by the design effect, so that many cases of one user do not pass for many users.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from flywheel.components.curation.clustering.users import NOBODY
 from flywheel.components.statistics.cluster_mean import cluster_mean
 
 CONFIDENCE = 0.95
@@ -33,21 +33,21 @@ class Share:
     upper: float
 
 
-def share(counts: Sequence[bool], users: Sequence[str]) -> Share:
+def share(counts: np.ndarray, users: np.ndarray) -> Share:
     """Share of the cases that count.
 
     Args:
-        counts: Whether each case counts.
-        users: User of each case; an empty name is a user of its own.
+        counts: Whether each case counts, bool (n,).
+        users: Number of each case's user, int (n,); each case of `NOBODY` has a user of its own.
 
     Returns:
         The share; without a case, or with one user only, nothing is known and the limits are 0 and 1.
     """
-    n, x = len(counts), sum(counts)
+    n, x = len(counts), int(np.count_nonzero(counts))
     if n == 0:
         return Share(0, 0, 0.0, 0.0, 1.0)
-    named = [user or f"\0{row}" for row, user in enumerate(users)]
-    codes = np.unique(named, return_inverse=True)[1].astype(np.int64)
+    alone = np.where(users == NOBODY, -1 - np.arange(n), users)
+    codes = np.unique(alone, return_inverse=True)[1].astype(np.int64)
     total = int(codes.max()) + 1
     if total < 2:
         return Share(x, n, round(x / n, 6), 0.0, 1.0)

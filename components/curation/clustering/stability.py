@@ -6,13 +6,13 @@ Stat. Data Anal. 52:258, who trusts no group below 0.6). Users are resampled, no
 not stable.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from flywheel.components.curation.clustering.partition import Partition
 from flywheel.components.curation.clustering.points import SEED, Points
+from flywheel.components.curation.clustering.users import NOBODY
 
 RESAMPLES = 40
 TRUSTED = 0.6
@@ -38,13 +38,12 @@ class Stability:
     groups: tuple[float, ...]
 
 
-def measure(points: Points, partition: Partition, users: Sequence[str], resamples: int = RESAMPLES) -> Stability | None:
+def measure(points: Points, partition: Partition, resamples: int = RESAMPLES) -> Stability | None:
     """Find the groups again in resamples of the users.
 
     Args:
-        points: Texts of the cases.
+        points: Texts of the cases, and their users; each text of nobody has a user of its own.
         partition: Their groups.
-        users: User of each case; an empty name is a user of its own.
         resamples: Bootstrap samples.
 
     Returns:
@@ -54,12 +53,14 @@ def measure(points: Points, partition: Partition, users: Sequence[str], resample
 
     if partition.refit is None:
         return None
-    named = [user or f"\0{row}" for user, row in zip(users, points.rows.tolist(), strict=True)]
-    codes = np.unique(named, return_inverse=True)[1]
+    codes = _codes(points)
+    if not len(codes):
+        return None
     total = int(codes.max()) + 1
     if total < 2:
         return None
-    place = np.full(len(points.texts), -1, np.int64)  # of each text in the sample
+    rows = points.exchanges.rows
+    place = np.full(points.exchanges.texts, -1, np.int64)  # of each text in the sample
     place[points.sample] = np.arange(len(points.sample))
     labels = partition.labels[points.sample]
     random = np.random.default_rng(SEED)
@@ -68,7 +69,7 @@ def measure(points: Points, partition: Partition, users: Sequence[str], resample
     for number in range(resamples):
         drawn = np.zeros(total, bool)
         drawn[random.integers(total, size=total)] = True
-        bag = np.unique(place[points.rows[drawn[codes]]])
+        bag = np.unique(place[rows[drawn[codes]]])
         bag = random.permutation(bag[bag >= 0])[:_POINTS]
         if len(bag) < 2 * partition.groups:
             continue
@@ -89,6 +90,19 @@ def measure(points: Points, partition: Partition, users: Sequence[str], resample
         resamples=len(scores),
         groups=tuple(round(float(value), 6) for value in per_group),
     )
+
+
+def _codes(points: Points) -> np.ndarray:
+    """Number of each case's user, 0..users-1, in the order of their names; texts of nobody come first."""
+    exchanges = points.exchanges
+    ranks = exchanges.people.ranks(exchanges.users)
+    nobody = ranks == NOBODY
+    alone = np.array(sorted(set(exchanges.rows[nobody].tolist()), key=str), np.int64)
+    codes = np.empty(len(ranks), np.int64)
+    order = np.argsort(alone)
+    codes[nobody] = order[np.searchsorted(alone, exchanges.rows[nobody], sorter=order)]
+    codes[~nobody] = len(alone) + np.unique(ranks[~nobody], return_inverse=True)[1]
+    return codes
 
 
 def _overlaps(before: np.ndarray, again: np.ndarray, groups: int) -> np.ndarray:

@@ -5,9 +5,9 @@ variance over users (linearised ratio; Rao & Scott 1992, Biometrics 48:577), Hol
 anywhere, the chance that any cluster is called growing or shrinking is at most `FALSE_CALLS`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
@@ -18,7 +18,33 @@ PERIODS = 8  # shown; the newest is compared with up to four before it
 _BEFORE = 4
 _LEAST_FAILURES, _LEAST_USERS = 8, 8  # fewer say nothing
 
-Event = tuple[str, datetime]  # user, time
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = 86_400_000_000  # microseconds
+
+
+@dataclass(frozen=True)
+class Events:
+    """What happened to whom and when.
+
+    Attributes:
+        users: Number of each event's user, the smaller the earlier its name (`users.Users.ranks`); shape (n,).
+        times: Microseconds since 1970, int64 (n,).
+    """
+
+    users: np.ndarray
+    times: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def only(self, some: np.ndarray) -> "Events":
+        """The events that a mask or indices name."""
+        return Events(self.users[some], self.times[some])
+
+
+def microseconds(times: Iterable[datetime]) -> list[int]:
+    """Microseconds since 1970."""
+    return [(at - EPOCH) // timedelta(microseconds=1) for at in times]
 
 
 @dataclass(frozen=True)
@@ -62,29 +88,34 @@ class Periods:
     end: datetime
     number: int
 
-    def of(self, at: datetime) -> int:
-        """Periods back from the newest: 0 is the newest."""
-        return int((self.end - at) / timedelta(days=self.days))
+    def back(self, times: np.ndarray) -> np.ndarray:
+        """Periods back from the newest of each time: 0 is the newest."""
+        (end,) = microseconds([self.end])
+        return np.trunc((end - times) / (self.days * _DAY)).astype(np.int64)
 
 
-def periods(times: Sequence[datetime]) -> Periods | None:
-    """Weeks when the interactions span ten days or more, else days; None when they span less than two days."""
-    if not times:
+def periods(times: np.ndarray) -> Periods | None:
+    """Weeks when the interactions span ten days or more, else days; None when they span less than two days.
+
+    Args:
+        times: Microseconds since 1970, shape (n,).
+    """
+    if not len(times):
         return None
-    first, last = min(times), max(times)
-    span = last - first
+    last = EPOCH + timedelta(microseconds=int(times.max()))
+    span = timedelta(microseconds=int(times.max() - times.min()))
     days = 7 if span >= timedelta(days=10) else 1
     if span < timedelta(days=2):
         return None
     return Periods(days, last, min(PERIODS, int(span / timedelta(days=days)) + 1))
 
 
-def trends(failures: Sequence[Sequence[Event]], interactions: Sequence[Event], over: Periods | None) -> list[Trend]:
+def trends(failures: Sequence[Events], interactions: Events, over: Periods | None) -> list[Trend]:
     """Compare each cluster's rate of failures between the newest period and those before.
 
     Args:
-        failures: Of each cluster, its failures as (user, time).
-        interactions: All interactions as (user, time).
+        failures: Of each cluster, its failures.
+        interactions: All interactions.
         over: The periods.
 
     Returns:
@@ -92,11 +123,10 @@ def trends(failures: Sequence[Sequence[Event]], interactions: Sequence[Event], o
     """
     if over is None:
         return [Trend("too little data", len(events), 0, 0.0, 0.0, 0.0, 0.0, 1.0, ()) for events in failures]
-    users = {user: code for code, user in enumerate(sorted({user for user, _ in interactions}))}
+    users = np.unique(interactions.users)
     base = _by_user(interactions, users, over)
-    events = np.stack([_by_user(some, users, over) for some in failures]) if failures else np.zeros((0, *base.shape))
     counts = [_by_period(some, over) for some in failures]
-    tested = [_compare(some, base) for some in events]
+    tested = [_compare(_by_user(some, users, over), base) for some in failures]
     p_values = holm([p for *_, p in tested]) if tested else []
     made = []
     for row, (difference, half, now, before, enough, _) in zip(range(len(tested)), tested, strict=True):
@@ -119,23 +149,18 @@ def trends(failures: Sequence[Sequence[Event]], interactions: Sequence[Event], o
     return made
 
 
-def _by_user(events: Sequence[Event], users: dict[str, int], over: Periods) -> np.ndarray:
-    """Events of each user now and before, shape (users, 2)."""
-    table = np.zeros((len(users), 2))
-    for user, at in events:
-        back = over.of(at)
-        if user in users and 0 <= back <= min(_BEFORE, over.number - 1):
-            table[users[user], min(back, 1)] += 1
-    return table
+def _by_user(events: Events, users: np.ndarray, over: Periods) -> np.ndarray:
+    """Events of each of the sorted users now and before, shape (users, 2)."""
+    back = over.back(events.times)
+    counted = (back >= 0) & (back <= min(_BEFORE, over.number - 1)) & np.isin(events.users, users)
+    row, column = np.searchsorted(users, events.users[counted]), np.minimum(back[counted], 1)
+    return np.bincount(2 * row + column, minlength=2 * len(users)).reshape(-1, 2).astype(np.float64)
 
 
-def _by_period(events: Sequence[Event], over: Periods) -> tuple[int, ...]:
-    counts = [0] * over.number
-    for _, at in events:
-        back = over.of(at)
-        if 0 <= back < over.number:
-            counts[over.number - 1 - back] += 1
-    return tuple(counts)
+def _by_period(events: Events, over: Periods) -> tuple[int, ...]:
+    back = over.back(events.times)
+    counts = np.bincount(back[(back >= 0) & (back < over.number)], minlength=over.number)
+    return tuple(counts[::-1].tolist())
 
 
 def _compare(events: np.ndarray, base: np.ndarray) -> tuple[float, float, float, float, bool, float]:

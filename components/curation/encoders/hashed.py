@@ -11,6 +11,7 @@ import numpy as np
 from flywheel.components.curation.texts.normal_form import normal_form
 
 DIMENSIONS = 1024
+_AT_ONCE = 256  # texts
 _WORD_SHARE = 0.5  # of a vector's squared length; the rest is character n-grams
 
 
@@ -30,8 +31,12 @@ class HashedEncoder:
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of the texts, float32 (n, 1024), rows of length 1; a text without a word gets the first axis."""
-        if not len(texts):
-            return np.zeros((0, DIMENSIONS), np.float32)
+        vectors = np.zeros((len(texts), DIMENSIONS), np.float32)
+        for start in range(0, len(texts), _AT_ONCE):  # the n-grams of a text take many times its own room
+            vectors[start : start + _AT_ONCE] = self._few(texts[start : start + _AT_ONCE])
+        return vectors
+
+    def _few(self, texts: Sequence[str]) -> np.ndarray:
         forms = [normal_form(text) for text in texts]
         mixed = np.sqrt(_WORD_SHARE) * self._words.transform(forms)
         mixed = mixed + np.sqrt(1 - _WORD_SHARE) * self._shingles.transform(forms)

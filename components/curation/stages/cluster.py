@@ -1,20 +1,32 @@
 """Cluster failures and successes, and append the candidates to the store."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from flywheel.components.contracts.lineage import RowCounts, StepRecord
 from flywheel.components.contracts.tables import CandidateSnapshot, FeedbackSnapshot
-from flywheel.components.curation.stages.files import read
+from flywheel.components.curation.stages.candidate_rows import Candidates
+from flywheel.components.curation.stages.files import StageFile, find
 from flywheel.components.curation.stages.records import record
-from flywheel.components.curation.stages.votes import rated_interactions
-from flywheel.components.store import delta_table, observed
-from flywheel.components.store.tables import SCHEMAS, row_id
+from flywheel.components.curation.stages.votes import rated_batches
+from flywheel.components.store import observed
+
+if TYPE_CHECKING:
+    from flywheel.components.curation.clustering.exchanges import Exchanges
+    from flywheel.components.curation.clustering.points import Case
+    from flywheel.components.curation.clustering.summary import Failures
+    from flywheel.components.curation.clustering.trend import Events
+    from flywheel.components.curation.clustering.users import Users
 
 THIN_BELOW = 20
+
+_RATED = ("subject", "timestamp", "prompt", "response")
+_FAILURE = [*_RATED, "category", "route", "supporters", "supported_at"]
 
 
 def cluster(
@@ -27,6 +39,10 @@ def cluster(
     thin_below: int = THIN_BELOW,
 ) -> StepRecord:
     """Cluster failures and successes, name the clusters, and append the candidates to the store.
+
+    Candidates and log stream. In memory stay vectors of a sample of bounded size, how often each word occurs in each
+    cluster, the ratings, and of a candidate 300 bytes, of a failed or up-voted interaction 90, of any other 12; texts
+    lie in temporary files.
 
     Args:
         routed: Parquet file of `route`.
@@ -42,46 +58,27 @@ def cluster(
         ModuleNotFoundError: The encoder's extra is not installed.
     """
     from flywheel.components.curation.clustering import clusters, roster, summary
-    from flywheel.components.curation.clustering.points import Case
+    from flywheel.components.curation.clustering.exchanges import Exchanges
+    from flywheel.components.curation.clustering.users import Users
 
     if thin_below < 0:
         raise ValueError(f"thin_below must be 0 or more, got {thin_below}")
     started = datetime.now(UTC)
-    table, notes = read(routed)
-    rows = sorted(table.to_pylist(), key=lambda row: row["candidate_id"])
-    snapshot = FeedbackSnapshot.model_validate(notes["snapshot"])
-    rated = rated_interactions(snapshot)
-    failed = [row for row in rows if row["route"] != "discard"]
-    corrected = {row["interaction_id"] for row in rows}
-    uncorrected = [row for row in rated if row["down"] > row["up"] and row["interaction_id"] not in corrected]
-    failures = [
-        summary.Failure(
-            Case(row["prompt"], row["response"], row["subject"], row["timestamp"]),
-            row.get("category", "uncorrected"),
-            row.get("route") == "accept",
-            tuple(zip(*_met(row), strict=True)),
-        )
-        for row in failed + uncorrected
-    ]
-    liked = [
-        Case(row["prompt"], row["response"], row["subject"], row["timestamp"])
-        for row in rated
-        if row["up"] > row["down"]
-    ]
-    known = roster.previous(store, run_id)
-    how = (run_id, encoder, method)
-    found = clusters.cluster([failure.case for failure in failures], *how, known.get("failures"), "c")
-    pleased = clusters.cluster(liked, *how, known.get("liked"), "s")
-    everyone = observed.read(snapshot.interactions, ["subject", "timestamp"])
-    times = list(zip(everyone["subject"].to_pylist(), everyone["timestamp"].to_pylist(), strict=True))
-    details = summary.describe(found, failures, pleased, liked, times, thin_below)
-    place = {row["candidate_id"]: found.clusters[index] for row, index in zip(failed, found.of_case, strict=False)}
-    for row in rows:
-        home = place.get(row["candidate_id"])
-        row |= {"run_id": run_id, "cluster_id": home.id if home else "", "cluster_name": home.name if home else ""}
-    written = _append_candidates(store, run_id, rows)
+    file = find(routed)
+    snapshot = FeedbackSnapshot.model_validate(file.notes["snapshot"])
+    users = Users()
+    with Exchanges(encoder, users) as wrong, Exchanges(encoder, users) as liked, Candidates(run_id) as rows:
+        failures = summary.Failures(wrong)
+        _read_candidates(file, failures, rows)
+        _read_rated(snapshot, rows.finish().interactions, failures, liked)
+        known = roster.previous(store, run_id)
+        how = (run_id, encoder, method)
+        found = clusters.cluster(wrong, *how, known.get("failures"), "c")
+        pleased = clusters.cluster(liked, *how, known.get("liked"), "s")
+        details = summary.describe(found, failures, pleased, liked, _everyone(snapshot, users), thin_below)
+        written = rows.append_to(store, [(home.id, home.name) for home in found.clusters], found.of_case)
+        accepted = rows.accepted
     CandidateSnapshot(candidates=written.reference, run_id=run_id).write(candidates)
-    accepted = sum(row["route"] == "accept" for row in rows)
     return record(
         "cluster_feedback",
         run_id,
@@ -92,9 +89,44 @@ def cluster(
     )
 
 
-def _met(row: dict[str, Any]) -> tuple[list[str], list[datetime]]:
-    """Who met with a failure, and when: everyone who gave the correction, or the one who was not pleased."""
-    return row.get("supporters") or [row["subject"]], row.get("supported_at") or [row["timestamp"]]
+def _read_candidates(file: StageFile, failures: "Failures", rows: Candidates) -> None:
+    """Every candidate that is not discarded is a failure, of everyone who gave the correction."""
+    for batch in file.batches():
+        rows.add(batch)
+        some = batch.select(_FAILURE).filter(pc.not_equal(batch["route"], "discard")).to_pylist()
+        failures.add(
+            [_case(row) for row in some],
+            [row["category"] for row in some],
+            [row["route"] == "accept" for row in some],
+            [list(zip(row["supporters"], row["supported_at"], strict=True)) for row in some],
+        )
+
+
+def _read_rated(snapshot: FeedbackSnapshot, corrected: pa.Array, failures: "Failures", liked: "Exchanges") -> None:
+    """Down-voted answers that nobody corrected are failures too, of the one who asked; up-voted ones are successes."""
+    for some in rated_batches(snapshot, _RATED):
+        known = pc.is_in(pa.array([row["interaction_id"] for row in some], pa.string()), corrected).to_pylist()
+        wrong = [row for row, has in zip(some, known, strict=True) if row["down"] > row["up"] and not has]
+        events = [[(row["subject"], row["timestamp"])] for row in wrong]
+        failures.add(list(map(_case, wrong)), ["uncorrected"] * len(wrong), [False] * len(wrong), events)
+        liked.add(_case(row) for row in some if row["up"] > row["down"])
+
+
+def _case(row: Mapping[str, Any]) -> "Case":
+    from flywheel.components.curation.clustering.points import Case
+
+    return Case(row["prompt"], row["response"], row["subject"], row["timestamp"])
+
+
+def _everyone(snapshot: FeedbackSnapshot, users: "Users") -> "Events":
+    """Every interaction of the log: who and when."""
+    from flywheel.components.curation.clustering.trend import Events
+
+    who, when = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
+    for batch in observed.batches(snapshot.interactions, ["subject", "timestamp"]):
+        who.append(users.numbers(batch["subject"].to_pylist()))
+        when.append(batch["timestamp"].cast(pa.int64()).to_numpy())
+    return Events(users.ranks(np.concatenate(who)), np.concatenate(when))
 
 
 def _run_of(known: dict[str, Any]) -> str:
@@ -118,23 +150,3 @@ def _metrics(details: dict[str, Any]) -> dict[str, float]:
         "clusters_thin": sum(one["thin"] for one in found),
         **steady,
     }
-
-
-def _append_candidates(store: str, run_id: str, rows: list[dict[str, Any]]) -> delta_table.Appended:
-    """Append the run's candidates once; a run that was curated before must have come to the same result.
-
-    Raises:
-        ValueError: The store holds other candidates of this run.
-    """
-    names = SCHEMAS["candidates"].names
-    final = pa.Table.from_pylist([{name: row[name] for name in names} for row in rows], SCHEMAS["candidates"])
-    content = row_id(run_id, *(str(value) for row in final.to_pylist() for value in row.values()))
-    written = delta_table.append(store, "candidates", final, batch=f"candidates-{content}")
-    if written.already_there:
-        there = delta_table.read(written.reference, where=pc.field("run_id") == run_id)
-        if there.sort_by("candidate_id") != final.sort_by("candidate_id"):
-            raise ValueError(
-                f"run {run_id} was curated before with another result, and the store keeps what it holds; "
-                "use a new run id to curate with other data or settings"
-            )
-    return written
