@@ -20,7 +20,7 @@ Row = Mapping[str, Any]
 Question = tuple[str, str]  # normal forms of what was said before, and of the question
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Answer:
     """One answer to one question, with everybody who rated it.
 

@@ -6,10 +6,11 @@ does not. The longer one may not be disliked: then votes already say which is be
 """
 
 from collections.abc import Collection, Sequence
+from functools import cache
 
 from flywheel.components.curation.preferences.answers import Answer, near_equal
 from flywheel.components.curation.preferences.pair import CONCISE, Pair
-from flywheel.components.curation.preferences.stated_facts import evades, stated_facts
+from flywheel.components.curation.preferences.stated_facts import Facts, evades, stated_facts
 
 RATIO = 2 / 3  # the shorter answer has at most this share of the longer one's words
 LEAST_SAVED = 5  # words
@@ -30,29 +31,26 @@ def concise_pairs(answers: Sequence[Answer], corrected: Collection[int], lexicon
     right = [answer for answer in answers if answer.net >= 0 and answer.said not in corrected]
     if len(right) < 2:
         return made
+    liked = [answer for answer in right if answer.net > 0 and not evades(answer.form)]
+    best_first = sorted(liked, key=lambda short: (short.net, -short.words, short.form), reverse=True)
+    facts = cache(lambda answer: stated_facts(answer.question[1], answer.form, lexicon))
     for long in right:
-        shorter = [short for short in right if _shorter(short, long)]
-        shorter = [short for short in shorter if near_equal(short, long, lexicon)]
-        proofs = {short.said: _proof(short, long, lexicon) for short in shorter}
-        proven = [short for short in shorter if proofs[short.said]]
-        if proven:
-            best = max(proven, key=lambda short: (short.net, -short.words, short.form))
-            made.append(_pair(best, long, proofs[best.said]))
+        for short in best_first:
+            if short.words > RATIO * long.words or long.words - short.words < LEAST_SAVED:
+                continue
+            proof = _proof(short, long, facts(short), facts(long)) if near_equal(short, long, lexicon) else ""
+            if proof:
+                made.append(_pair(short, long, proof))
+                break
     return made
 
 
-def _shorter(short: Answer, long: Answer) -> bool:
-    few, many = short.words, long.words
-    return short.net > 0 and few <= RATIO * many and many - few >= LEAST_SAVED and not evades(short.form)
-
-
-def _proof(short: Answer, long: Answer, lexicon: frozenset[str]) -> str:
+def _proof(short: Answer, long: Answer, stated: Facts, also: Facts) -> str:
     """Why the two are equally right, "" when nothing shows it."""
-    facts = stated_facts(short.question[1], short.form, lexicon)
-    if facts != stated_facts(long.question[1], long.form, lexicon):
+    if stated != also:
         return ""
     liked = f"both liked ({len(short.up)} and {len(long.up)} up)" if long.net > 0 else ""
-    same = "same facts: " + "; ".join(sorted(" ".join(fact).strip() for fact in facts)) if facts else ""
+    same = "same facts: " + "; ".join(sorted(" ".join(fact).strip() for fact in stated)) if stated else ""
     return ", ".join(filter(None, (liked, same)))
 
 
