@@ -162,3 +162,44 @@ def test_native_and_two_nodes_of_ray_write_the_same_bytes(tmp_path, monkeypatch,
             files[name][file] = str(pq.read_table(out / file).replace_schema_metadata(None).to_pylist())
     assert files["native"] == files["ray"]
     assert 0 < files["native"]["kept.parquet"].count("group_id") < 900
+
+
+LOCAL = """
+import json, sys
+import pyarrow as pa
+from flywheel.components.store import engine
+
+def doubled(unit):
+    import ray
+    node = ray.get_runtime_context().get_node_id()
+    return pa.table({"n": [2 * n for n in unit["n"].to_pylist()], "node": [node] * unit.num_rows})
+
+if __name__ == "__main__":
+    with engine.running("ray", "local") as on:
+        done = [part.to_pydict() for part in on.map(doubled, [pa.table({"n": [n, n + 1]}) for n in range(5)])]
+    import ray
+    try:
+        with engine.running("native"):
+            refused = ""
+    except engine.EngineError as error:
+        refused = str(error)
+    said = {"name": on.name, "workers": on.workers, "runs on": ray.is_initialized(), "refused": refused, "done": done}
+    print(json.dumps(said))
+"""
+
+
+@pytest.mark.slow
+def test_the_address_local_starts_ray_here_and_stops_it(tmp_path):
+    pytest.importorskip("ray")
+    script = tmp_path / "local.py"
+    script.write_text(LOCAL)
+    settings = {name: value for name, value in os.environ.items() if name not in ("RAY_ADDRESS", "RAY_AUTH_MODE")}
+    done = subprocess.run(
+        [sys.executable, str(script)], env=settings, capture_output=True, text=True, timeout=110, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = json.loads(done.stdout.strip().splitlines()[-1])
+    assert [part["n"] for part in said["done"]] == [[2 * n, 2 * n + 2] for n in range(5)]
+    assert len({node for part in said["done"] for node in part["node"]}) == 1
+    assert said["name"] == "ray" and said["workers"] >= 2 and not said["runs on"]
+    assert "has used Daft's other engine already" in said["refused"]
