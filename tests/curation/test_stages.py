@@ -17,7 +17,7 @@ from flywheel.components.curation.stages.deduplicate import deduplicate
 from flywheel.components.curation.stages.files import read
 from flywheel.components.curation.stages.mine_preferences import mine_preferences
 from flywheel.components.curation.stages.route import route
-from flywheel.components.curation.stages.votes import interactions_of, lexicon_in, lexicon_of
+from flywheel.components.curation.stages.votes import lexicon_in, lexicon_of
 from flywheel.components.store import delta_table, lineage, observed
 
 STEPS = ("deduplicate_feedback", "classify_corrections", "route_candidates", "cluster_feedback", "mine_preferences")
@@ -268,7 +268,3 @@ def test_an_id_that_another_writer_doubled_is_read_once(log, tmp_path, monkeypat
     monkeypatch.setattr(delta_table, "batches", lambda *a: [*whole(*a), *whole(*a)])
     rows = pa.concat_tables(observed.batches(snapshot.interactions, ["subject", "interaction_id"]))
     assert sorted(rows["subject"].to_pylist()) == ["u1", "u2"]
-    ids = pa.array(rows["interaction_id"].to_pylist()[:1])
-    assert (
-        interactions_of(snapshot.interactions, ids, ["interaction_id"])["interaction_id"].to_pylist() == ids.to_pylist()
-    )

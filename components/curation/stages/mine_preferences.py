@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from flywheel.components.contracts.lineage import RowCounts, StepRecord
 from flywheel.components.contracts.tables import CandidateSnapshot, FeedbackSnapshot
-from flywheel.components.curation.duplicates.spilled_texts import SpilledTexts
+from flywheel.components.curation.duplicates.spilled_rows import SpilledRows
 from flywheel.components.curation.preferences.evidence import OF_CANDIDATE
 from flywheel.components.curation.preferences.supporters import Supporters, key_of
 from flywheel.components.curation.stages import signals
@@ -21,6 +21,9 @@ from flywheel.components.store import delta_table, observed
 from flywheel.components.store.tables import ID_COLUMN, SCHEMAS
 
 _INTERACTIONS = ["interaction_id", "messages", "prompt", "response", "language", "consent"]
+_SIGNALS = ["feedback_id", "interaction_id", "subject", "timestamp", "kind", "text", "source"]
+_WHOSE = ("interaction_id", "subject")
+_OF_CORRECTION = [*_WHOSE, "messages", "prompt", "correction"]
 _ROWS = 512  # as Python's objects at once
 ERROR_RATE = (
     "a pair of votes is right with the belief in its column `weight`, if users err independently; no pair rests on "
@@ -114,24 +117,23 @@ def _supporters(snapshot: FeedbackSnapshot) -> Supporters:
     from flywheel.components.curation.preferences.answers import question_of
     from flywheel.components.curation.texts.normal_form import normal_form
 
-    behind, keys = Supporters(), [*signals.COLUMNS, "kind", "source"]
-    with SpilledTexts() as texts:
-        schema = pa.schema([SCHEMAS["feedback"].field(name) for name in keys])
-        said = [schema.empty_table()]
-        for batch in observed.batches(snapshot.feedback, [*keys, "text"], pc.field("kind") == "correction"):
-            texts.append(batch["text"].fill_null("").to_pylist())
-            said.append(batch.select(keys))
-        given = pa.concat_tables(said)
-        latest = signals.LatestSignals(given.append_column("place", pa.array(range(given.num_rows), pa.int64())))
-        texts.finish()
-        for about, places in latest.join(observed.batches(snapshot.interactions, _INTERACTIONS)):
-            rows = latest.signals.take(list(chain.from_iterable(places)))
-            rows = rows.append_column("text", pa.array(texts.read(rows["place"].to_numpy()), pa.string()))
-            ids = rows.select(signals.COLUMNS).to_pylist()
-            names = {(row["interaction_id"], row["subject"]): row["feedback_id"] for row in ids}
-            found = corrections.collect(about, rows).rows.to_pylist()
+    said = [pa.schema(map(SCHEMAS["feedback"].field, signals.COLUMNS)).empty_table()]
+
+    def given() -> Iterator[pa.Table]:
+        for batch in observed.batches(snapshot.feedback, _SIGNALS, pc.field("kind") == "correction"):
+            said.append(batch.select(signals.COLUMNS))
+            yield batch
+
+    behind = Supporters()
+    with SpilledRows(corrections.SCHEMA) as rows:
+        corrections.gather(given(), observed.batches(snapshot.interactions, _INTERACTIONS), rows)
+        order = [(name, "ascending") for name in ("timestamp", "interaction_id", "subject")]  # that of the rows
+        latest = signals.latest(pa.concat_tables(said)).sort_by(order)
+        ids = chain.from_iterable(batch.to_pylist() for batch in latest.to_batches(_ROWS))
+        for batch in rows.batches(_OF_CORRECTION):
+            found = batch.to_pylist()
             behind.add(
                 [key_of(question_of(row), normal_form(row["correction"])) for row in found],
-                [row | {"feedback_id": names[row["interaction_id"], row["subject"]]} for row in found],
+                [next(one for one in ids if all(one[name] == row[name] for name in _WHOSE)) for row in found],
             )
     return behind.finish()

@@ -13,7 +13,6 @@ from flywheel.components.contracts.tables import FeedbackSnapshot, TableReferenc
 from flywheel.components.curation.stages import signals
 from flywheel.components.curation.texts import entity_lexicon
 from flywheel.components.store import delta_table, lineage, observed
-from flywheel.components.store.tables import SCHEMAS
 
 RATED_COLUMNS = ("subject", "timestamp", "prompt", "messages", "response")
 _ROWS = 2048
@@ -29,11 +28,6 @@ def votes_of(store: str, run_id: str) -> FeedbackSnapshot:
     )
 
 
-def rated_interactions(snapshot: FeedbackSnapshot) -> list[dict[str, Any]]:
-    """Interactions with ratings, by id, all at once: the rows of `rated_batches`."""
-    return sorted(chain.from_iterable(rated_batches(snapshot)), key=lambda row: str(row["interaction_id"]))
-
-
 def rated_batches(snapshot: FeedbackSnapshot, columns: Sequence[str] = RATED_COLUMNS) -> Iterator[list[dict[str, Any]]]:
     """Stream the interactions with ratings, in no particular order; in memory lie the ratings and a batch.
 
@@ -47,25 +41,19 @@ def rated_batches(snapshot: FeedbackSnapshot, columns: Sequence[str] = RATED_COL
     """
     wanted = list(dict.fromkeys(["interaction_id", *columns, "consent"]))
     given = observed.read(snapshot.feedback, [*signals.COLUMNS, "value"], pc.field("kind") == "rating")
-    ratings = signals.LatestSignals(given)
-    for batch, places in ratings.join(observed.batches(snapshot.interactions, wanted, pc.field("consent"))):
-        by = [_votes(ratings.signals.slice(place.start, len(place))) for place in places]
-        yield [row | votes for row, votes in zip(batch.to_pylist(), by, strict=True) if votes["rating_ids"]]
+    ratings = signals.latest(given).drop_columns(["timestamp"])
+    ratings = ratings.filter(pc.not_equal(pc.fill_null(ratings["value"], 0.0), 0.0)).combine_chunks()
+    interactions = observed.batches(snapshot.interactions, wanted, pc.field("consent"))
+    for batch, places in signals.joined(ratings, interactions):
+        by = [_votes(ratings.slice(place.start, len(place)).to_pylist()) for place in places]
+        yield [row | votes for row, votes in zip(batch.to_pylist(), by, strict=True)]
 
 
-def _votes(ratings: pa.Table) -> dict[str, Any]:
-    rows = [row for row in ratings.to_pylist() if row["value"]]
-    up = [row["subject"] for row in rows if row["value"] > 0]
-    down = [row["subject"] for row in rows if not row["value"] > 0]
-    ids = sorted(row["feedback_id"] for row in rows)
+def _votes(ratings: list[dict[str, Any]]) -> dict[str, Any]:
+    up = [row["subject"] for row in ratings if row["value"] > 0]
+    down = [row["subject"] for row in ratings if not row["value"] > 0]
+    ids = sorted(row["feedback_id"] for row in ratings)
     return {"up_by": up, "down_by": down, "rating_ids": ids, "up": len(up), "down": len(down)}
-
-
-def interactions_of(interactions: TableReference, ids: pa.Array, columns: list[str]) -> pa.Table:
-    """The interactions with the ids given, ordered by id; the others stream by."""
-    schema = pa.schema([SCHEMAS["interactions"].field(name) for name in columns])
-    rows = (batch.filter(pc.is_in(batch["interaction_id"], ids)) for batch in observed.batches(interactions, columns))
-    return pa.concat_tables([schema.empty_table(), *rows]).sort_by("interaction_id")
 
 
 def lexicon_of(interactions: pa.Table, more: list[str]) -> frozenset[str]:

@@ -8,7 +8,7 @@ import pytest
 from flywheel.components.contracts.feedback import JOINED_SOURCE
 from flywheel.components.contracts.tables import FeedbackSnapshot
 from flywheel.components.curation import corrections
-from flywheel.components.curation.stages.votes import rated_interactions
+from flywheel.components.curation.stages.votes import rated_batches
 from flywheel.components.deployment.ab.ab_traffic import _from_store
 from flywheel.components.deployment.cluster.store_turns import StoreTurns
 from flywheel.components.deployment.users.replayed_users import _references
@@ -51,7 +51,7 @@ def tables(store):
 
 
 def test_only_the_placed_rating_is_a_vote(store):
-    (rated,) = rated_interactions(tables(store))
+    ((rated,),) = rated_batches(tables(store))
     assert (rated["interaction_id"], rated["up"], rated["down"]) == ("i3", 1, 0)
     delta_table.latest(store, "candidates")
     assert _references(store, "r") == {"i3": {"Welcome."}}
