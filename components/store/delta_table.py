@@ -42,7 +42,7 @@ _ROWS = 1024  # of a batch that is read; the engine's own may have as many as a 
 # Ids and texts hardly repeat: a dictionary of them is thrown away when its page is full, after a third of the CPU of a
 # write went into it (measured: 6.0 instead of 8.6 microseconds a row of `interactions`, files of the same size). And
 # nobody asks for the texts from "a" to "b": without statistics the log of the table holds no beginnings of texts.
-_TEXTS = frozenset(("messages", "prompt", "response", "correction", "text", "attributes", "row", "record"))
+TEXTS = frozenset(("messages", "prompt", "response", "correction", "text", "attributes", "row", "record"))
 
 
 @dataclass(frozen=True)
@@ -54,20 +54,14 @@ class Appended:
     already_there: int
 
 
-def writer_of(table: TableName, group: int | None = None) -> WriterProperties:
-    """How files of a table are written.
-
-    Args:
-        table: Name of the table.
-        group: Most rows that the writer packs together, and holds until then; None for deltalake's default (a million).
-    """
+def _writer_of(table: TableName) -> WriterProperties:
     columns = {ID_COLUMN[table]: ColumnProperties(dictionary_enabled=False)}
-    for name in _TEXTS.intersection(SCHEMAS[table].names):
+    for name in TEXTS.intersection(SCHEMAS[table].names):
         columns[name] = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE")
-    return WriterProperties(compression="SNAPPY", column_properties=columns, max_row_group_size=group)
+    return WriterProperties(compression="SNAPPY", column_properties=columns)
 
 
-_WRITER: dict[TableName, WriterProperties] = {table: writer_of(table) for table in SCHEMAS}
+_WRITER: dict[TableName, WriterProperties] = {table: _writer_of(table) for table in SCHEMAS}
 
 
 def append(store: str, table: TableName, rows: pa.Table, batch: str) -> Appended:
@@ -118,11 +112,20 @@ def append_to(
     rows = _first_of_each_id(rows, ID_COLUMN[table])
     ids = rows[ID_COLUMN[table]].combine_chunks()
 
-    def new(wanted: pa.Array | None) -> pa.Table:
-        # of several chunks some come out of their order
-        return (rows if wanted is None else rows.filter(wanted)).combine_chunks()
+    def write(wanted: pa.Array | None, how: CommitProperties, after: PostCommitHookProperties) -> None:
+        new = (
+            rows if wanted is None else rows.filter(wanted)
+        ).combine_chunks()  # of several chunks some lose their order
+        write_deltalake(
+            delta,
+            new,
+            mode="append",
+            commit_properties=how,
+            writer_properties=_WRITER[table],
+            post_commithook_properties=after,
+        )
 
-    return commit(delta, store, table, ids, new, batch, there, _WRITER[table], given)
+    return commit(delta, store, table, ids, write, batch, there, given)
 
 
 def commit(
@@ -130,10 +133,9 @@ def commit(
     store: str,
     table: TableName,
     ids: pa.Array,
-    rows: Callable[[pa.Array | None], pa.Table | pa.RecordBatchReader],
+    write: Callable[[pa.Array | None, CommitProperties, PostCommitHookProperties], None],
     batch: str,
     there: Callable[[DeltaTable, pa.Array], pa.Array],
-    writer: WriterProperties,
     given: int,
 ) -> Appended:
     """Write rows that fit the table, in one version of it; as `append_to`, which says more.
@@ -143,10 +145,9 @@ def commit(
         store: Local folder or object-store URI.
         table: Name of the table.
         ids: Id of each row, each there once.
-        rows: Gives the rows that a mask over `ids` names, None for all; it is asked again when another was first.
+        write: Writes the rows that a mask over `ids` names, None for all; it is asked again when another was first.
         batch: Name of the batch.
         there: Tells which of the given ids the open version holds.
-        writer: How the file is written.
         given: Number of rows that the caller was given, for the count of those that are there already.
 
     Raises:
@@ -162,18 +163,12 @@ def commit(
         if number == 0:
             return Appended(_reference(store, table, delta), 0, given)
         try:
-            write_deltalake(
-                delta,
-                rows(wanted),
-                mode="append",
-                commit_properties=CommitProperties(
-                    max_commit_retries=0,
-                    app_transactions=[Transaction(transaction, 1)],
-                    custom_metadata={"batch": batch},
-                ),
-                writer_properties=writer,
-                post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+            how = CommitProperties(
+                max_commit_retries=0,
+                app_transactions=[Transaction(transaction, 1)],
+                custom_metadata={"batch": batch},
             )
+            write(wanted, how, PostCommitHookProperties(cleanup_expired_logs=False))
         except CommitFailedError:  # another writer was first
             time.sleep(random.uniform(0, 0.02 * (attempt + 1)))
             delta.update_incremental()

@@ -1,10 +1,10 @@
 """Rows that are appended batch by batch are the rows that are appended together."""
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from flywheel.components.store import delta_table, streamed_append
-from flywheel.components.store.errors import StoreError
 from flywheel.components.store.tables import SCHEMAS
 
 SCHEMA = SCHEMAS["reviews"]
@@ -33,14 +33,29 @@ def test_the_first_row_of_each_id_is_there_once_whoever_wrote_it(tmp_path):
     assert (more.inserted, more.already_there) == (2, 1)
     together = delta_table.append(str(tmp_path / "whole"), "reviews", rows, "b").reference
     assert delta_table.read(together).equals(delta_table.read(done.reference))
+    assert delta_table.count(more.reference) == 7
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_the_rows_lie_in_their_order_in_groups_of_bounded_size(tmp_path, monkeypatch, remote):
+    monkeypatch.setattr(streamed_append, "_GROUP", 500)
+    if remote:  # through deltalake's own file system, as in an object store
+        monkeypatch.setattr(streamed_append, "local_folder", lambda store: None)
+    names = [f"{(7 * n) % 40:02d}" for n in range(40)]
+    append(str(tmp_path), rows_of(names))
+    (path,) = tmp_path.glob("**/*.parquet")
+    file = pq.ParquetFile(path)
+    assert file.read(["review_id"])["review_id"].to_pylist() == names
+    assert file.metadata.num_row_groups > 2
 
 
 def test_nothing_is_written_when_the_rows_do_not_fit_their_ids_or_there_are_none(tmp_path):
     rows = rows_of(["a", "b"])
-    with pytest.raises(StoreError, match="2 ids came with 1 rows"):
+    with pytest.raises(ValueError, match="2 ids came with 1 rows"):
         streamed_append.append(
             str(tmp_path), "reviews", rows["review_id"].combine_chunks(), lambda: iter(rows[:1].to_batches()), "b"
         )
+    assert not list(tmp_path.glob("**/*.parquet"))
     none = append(str(tmp_path), rows[:0])
     assert (none.inserted, none.already_there) == (0, 0)
     assert delta_table.read(none.reference).num_rows == 0
@@ -60,5 +75,6 @@ def test_a_writer_that_was_overtaken_reads_its_rows_again(tmp_path, monkeypatch)
     monkeypatch.setattr(delta_table, "there_are", there)
     done = append(str(tmp_path), rows)
     monkeypatch.undo()
+    assert len(list(tmp_path.glob("**/*.parquet"))) == 2
     assert (done.inserted, done.already_there, read) == (2, 1, ["looked"])
     assert delta_table.read(done.reference)["review_id"].to_pylist() == ["a", "b", "c"]
