@@ -1,4 +1,5 @@
 import re
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -96,3 +97,20 @@ def test_a_digest_tells_where_one_text_ends():
     made = [("ab", "c"), ("a", "bc"), ("abc",), ("abc", ""), ("", "abc"), ("[1]a", ""), ("1]a", "[")]
     assert len({digest(texts) for texts in made}) == len(made)
     assert digest(["half a surrogate \ud800"]) == digest(("half a surrogate \ud800",))
+
+
+@given(
+    st.lists(
+        st.sampled_from(["Borel", "borel", "iPad", "ACME", "7", "a", "The", "日本", "ǅe", ". ", "\n", '"', "!"]),
+        max_size=30,
+    )
+)
+def test_names_are_counted_inside_sentences(pieces):
+    text = " ".join(pieces)
+    capital, lower = Counter(), Counter()
+    for sentence in re.split(r"(?<=[.!])\s+|\n|\"", text):
+        words = [token for token in tokens(sentence) if token[0].isalpha()]
+        if len(words) < 4 or sum(word[0].isupper() for word in words) <= 0.6 * len(words):
+            capital.update(word.casefold() for word in words[1:] if word[0].isupper())
+            lower.update(word for word in words if not word[0].isupper())
+    assert build([text]) == {word for word in capital if capital[word] >= lower[word]}

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from flywheel.components.curation.texts.lexicons import words as word_list
 from flywheel.components.curation.texts.normal_form import tokens
 
-_SENTENCE = re.compile(r"(?<=[.!?:;])\s+|\n+|[\"“”(]")
+# A mark and white space behind it, or what ends a sentence without; begins with one set, which `re` looks for fast.
+_SENTENCE = re.compile(r"[.!?:;\n\"“”(]\s*(?:(?<=\s)|(?<=[\"“”(]))")
 _SIGNS = frozenset("$€£¥%")
 
 
@@ -29,11 +30,16 @@ def build(texts: Iterable[str], share: float = 0.5) -> frozenset[str]:
     lower: Counter[str] = Counter()
     for text in texts:
         for sentence in _SENTENCE.split(text):
-            words = [token for token in tokens(sentence) if token[0].isalpha()]
+            words = tokens(sentence)
+            if not all(map(str.isalpha, words)):
+                words = [token for token in words if token[0].isalpha()]
+            if all(map(str.islower, words[1:])):  # most sentences: the first word alone may have a capital
+                lower.update(words[1:] if words and words[0][0].isupper() else words)
+                continue
             upper = [word for word in words if word[0].isupper()]
             if len(words) >= 4 and len(upper) > 0.6 * len(words):
                 continue
-            lower.update([word for word in words if not word[0].isupper()] if upper else words)
+            lower.update(word for word in words if not word[0].isupper())
             capital.update(word.casefold() for word in (upper[1:] if words[:1] == upper[:1] else upper))
     return frozenset(
         word
