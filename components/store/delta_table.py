@@ -27,6 +27,7 @@ from deltalake import (
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from flywheel.components.contracts.tables import TableName, TableReference
+from flywheel.components.store import data_files
 from flywheel.components.store.errors import StoreError
 from flywheel.components.store.location import local_folder, storage_options, table_uri
 from flywheel.components.store.tables import ID_COLUMN, SCHEMAS
@@ -244,6 +245,10 @@ def batches(reference: TableReference, columns: list[str] | None = None) -> Iter
     wanted = _wanted(reference.table, columns)
     schema = pa.schema([SCHEMAS[reference.table].field(name) for name in wanted])
     delta = open_version(reference.store, reference.table, create=False, version=reference.version)
+    files = data_files.plain_files(delta, reference.store, reference.table)
+    if files is not None:
+        yield from data_files.batches(files, schema, _ROWS)
+        return
     for batch in pa.RecordBatchReader.from_stream(delta.scan(columns=wanted)):
         for start in range(0, batch.num_rows, _ROWS):
             part = batch.slice(start, _ROWS).select(wanted)
