@@ -1,5 +1,6 @@
 import json
 import random
+import tracemalloc
 from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,13 +10,29 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flywheel.components.curation.preferences import preference_pairs, rated_answers
+from flywheel.components.curation.preferences import (
+    evidence,
+    pair_rows,
+    preference_pairs,
+    rated_answers,
+    spilled_records,
+)
 from flywheel.components.curation.preferences.pair import SCHEMA
 from flywheel.components.curation.preferences.stated_facts import stated_facts
 from flywheel.components.curation.preferences.supporters import Supporters, key_of
 from tests.curation.conftest import START
 
 NAMES = frozenset({"borel", "tamrin"})
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_rows_at_a_time():
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (evidence, pair_rows, rated_answers):
+            patch.setattr(module, "_ROWS", 2)
+        patch.setattr(spilled_records, "_BYTES", 500)
+        patch.setattr(spilled_records, "_RECORDS", 5)
+        yield
 
 
 @dataclass
@@ -283,6 +300,46 @@ def test_vote_pairs_stay_on_their_side_of_a_split():
     between = mine([accepted(), other], rows, frozenset())
     assert between.dropped == {"between_groups": 1}
     assert between.rated.num_rows == 0
+
+
+def test_the_first_of_a_users_equal_corrections_is_the_evidence():
+    keys = [key_of(("", "q"), "a"), key_of(("q", ""), "a")]
+    rows = [
+        {"subject": "u1", "feedback_id": f"f{hour}", "timestamp": START + timedelta(hours=hour), "interaction_id": "i"}
+        for hour in (3, 1, 2)
+    ]
+    with Supporters() as supporters:
+        supporters.add([keys[0]] * 3, rows)
+        supporters.add(keys[1:], [rows[0] | {"subject": "u2"}])
+        supporters.finish()
+        assert [supporters.of(key) for key in keys] == [{"u1": "f1"}, {"u2": "f3"}]
+        assert supporters.of(key_of(("", "q"), "b")) == {}
+
+
+def test_memory_does_not_hold_the_texts():
+    """Of a pair and a vote with 27 kB of texts less than 500 bytes are held."""
+
+    def most(count: int) -> int:
+        def words(kind: str, number: int) -> str:
+            return f"{kind * 3000} {number} {'b' * 6000}"
+
+        rows = (
+            accepted(f"{number} is what?", words("a", number), words("b", number), candidate_id=f"c{number:05d}",
+                     group_id=f"g{number}", subject=f"u{number}")
+            for number in range(count)
+        )  # fmt: skip
+        votes = (voted(f"{number} is what?", words("v", number), 1) for number in range(count))
+        tracemalloc.start()
+        with preference_pairs.mine(rows, votes, frozenset()) as mined:
+            written = sum(table.num_rows for tables in (mined.pairs, mined.rated) for table in tables.tables())
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert written == 2 * count
+        return peak
+
+    most(10)  # modules and their caches
+    few, many = most(100), most(500)
+    assert many - few < 400 * 500
 
 
 def test_equal_pairs_join_their_evidence():

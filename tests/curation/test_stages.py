@@ -15,10 +15,12 @@ from flywheel.components.curation.stages.classify import classify
 from flywheel.components.curation.stages.cluster import cluster
 from flywheel.components.curation.stages.deduplicate import deduplicate
 from flywheel.components.curation.stages.files import read
-from flywheel.components.curation.stages.mine_preferences import mine_preferences
+from flywheel.components.curation.stages.mine_preferences import _accepted, mine_preferences
 from flywheel.components.curation.stages.route import route
 from flywheel.components.curation.stages.votes import lexicon_in, lexicon_of
 from flywheel.components.store import delta_table, lineage, observed
+from flywheel.components.store.tables import SCHEMAS
+from tests.curation.conftest import START
 
 STEPS = ("deduplicate_feedback", "classify_corrections", "route_candidates", "cluster_feedback", "mine_preferences")
 
@@ -268,3 +270,23 @@ def test_an_id_that_another_writer_doubled_is_read_once(log, tmp_path, monkeypat
     monkeypatch.setattr(delta_table, "batches", lambda *a: [*whole(*a), *whole(*a)])
     rows = pa.concat_tables(observed.batches(snapshot.interactions, ["subject", "interaction_id"]))
     assert sorted(rows["subject"].to_pylist()) == ["u1", "u2"]
+
+
+def test_a_candidate_that_another_writer_doubled_is_one(tmp_path, monkeypatch):
+    row = dict.fromkeys(SCHEMAS["candidates"].names, "") | {"confidence": 0.9, "timestamp": START, "run_id": "r1"}
+    rows = [
+        row | {"candidate_id": f"c{n}", "route": route, "correction": f"No. {n}"}
+        for n, route in enumerate(("accept", "review", "accept"))
+    ]
+    rows.append(rows[0] | {"candidate_id": "c3", "run_id": "another"})
+    table = pa.Table.from_pylist(rows, SCHEMAS["candidates"])
+    appended = delta_table.append(str(tmp_path / "store"), "candidates", table, "test")
+    snapshot = CandidateSnapshot(candidates=appended.reference, run_id="r1")
+
+    def said():
+        return sorted(row["correction"] for row in _accepted(snapshot, ["correction"]))
+
+    assert said() == ["No. 0", "No. 2"]
+    whole = delta_table.batches
+    monkeypatch.setattr(delta_table, "batches", lambda *a: [*whole(*a), *whole(*a)])
+    assert said() == ["No. 0", "No. 2"]

@@ -80,14 +80,18 @@ def _pieces(texts: Iterable[str]) -> Iterator[list[str]]:
 
 def _distinct(batches: Iterable[list[str]]) -> Iterator[str]:
     """Each text once; two are taken for one with probability 2^-64."""
-    seen = np.zeros(0, dtype=np.uint64)
+    runs: list[np.ndarray] = []  # digests that were seen, sorted; each run has at least twice the length of the next
     for batch in batches:
         texts = list(dict.fromkeys(batch))
         digests = b"".join(
             hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts
         )
         numbers = np.frombuffer(digests, dtype=np.uint64)
-        places = np.searchsorted(seen, numbers)
-        new = (places == len(seen)) | (np.append(seen, np.uint64(0))[places] != numbers)
+        new = np.ones(len(numbers), dtype=bool)
+        for run in runs:
+            new &= run[np.minimum(np.searchsorted(run, numbers), len(run) - 1)] != numbers
         yield from compress(texts, new.tolist())
-        seen = np.sort(np.concatenate([seen, numbers[new]]))
+        if new.any():
+            runs.append(np.sort(numbers[new]))
+        while len(runs) > 1 and len(runs[-2]) < 2 * len(runs[-1]):
+            runs[-2:] = [np.sort(np.concatenate(runs[-2:]))]
