@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
+import numpy as np
 import pyarrow as pa
 
 from flywheel.components.contracts.tables import FeedbackSnapshot
@@ -26,6 +27,8 @@ from flywheel.components.store.tables import ID_COLUMN, SCHEMAS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+# What all signals of one row have in common.
+_SHARED = frozenset(("interaction_id", "subject", "timestamp", "source", "run_id", "attributes"))
 Table = Literal["interactions", "feedback", "quarantine"]  # what intake writes
 
 
@@ -71,14 +74,22 @@ class BatchWriter:
     def write(self, batch: list[RawRow]) -> None:
         """Bring one batch into the tables."""
         drafts, refusals = self._read(batch)
-        known = Recognition(
-            self._there("interactions", [draft.interaction_id for draft in drafts if draft.content]),
-            self._there("feedback", [signal.feedback_id for draft in drafts for signal in draft.signals]),
-            self._run_id,
-            self._scrubbed_label,
-        )
-        accepted: list[Draft] = []
+        ids = [draft.interaction_id for draft in drafts if draft.content]
+        signals = [signal.feedback_id for draft in drafts for signal in draft.signals]
+        there = self._there("interactions", ids), self._there("feedback", signals)
+        if any(map(len, there)) or len(set(ids)) < len(drafts) or len(set(signals)) < len(signals):
+            seen, accepted = self._recognise(drafts, Recognition(*there, self._run_id, self._scrubbed_label), refusals)
+        else:  # all rows are interactions that nobody has seen: most batches
+            seen = accepted = drafts
+        self._count(len(batch), seen, accepted, refusals)
+        self._append(batch[0], accepted, refusals)
+
+    def _recognise(
+        self, drafts: list[Draft], known: Recognition, refusals: list[Refusal]
+    ) -> tuple[list[Draft], list[Draft]]:
+        """Return what is no conflict, and what of that is new; the conflicts join the refusals."""
         seen: list[Draft] = []
+        accepted: list[Draft] = []
         for draft in drafts:
             verdict = known.verdict(draft)
             if verdict == "conflict":
@@ -88,8 +99,7 @@ class BatchWriter:
             seen.append(draft)
             if verdict == "accepted":
                 accepted.append(draft)
-        self._count(len(batch), seen, accepted, refusals)
-        self._append(batch[0], accepted, refusals)
+        return seen, accepted
 
     def snapshot(self) -> FeedbackSnapshot:
         """Return the newest versions of the tables."""
@@ -184,7 +194,7 @@ class BatchWriter:
         batch = self._pseudonyms.of("batch", f"{head.file}:{head.line}" + (f":{head.part}" if head.part else ""))
         tables: dict[Table, pa.Table] = {
             "interactions": _table("interactions", [one.interaction for one in made if one.interaction]),
-            "feedback": _table("feedback", [row for one in made for row in one.feedback]),
+            "feedback": _feedback_table([one.feedback for one in made if one.feedback]),
             "quarantine": pa.Table.from_pylist(quarantine, schema=SCHEMAS["quarantine"]),
         }
         for table, rows in tables.items():
@@ -193,14 +203,25 @@ class BatchWriter:
                 self.summary.new_rows[table] += done.inserted
 
 
-def _table(table: Table, rows: list[tuple[Any, ...]]) -> pa.Table:
-    schema = SCHEMAS[table]
-    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
+def _table(table: Table, rows: list[tuple[Any, ...]], leave_out: frozenset[str] = frozenset()) -> pa.Table:
+    schema = pa.schema([field for field in SCHEMAS[table] if field.name not in leave_out])
+    columns = zip(*rows, strict=True) if rows else [()] * len(SCHEMAS[table])
     arrays = [
         _moments(column, field.type) if pa.types.is_timestamp(field.type) else pa.array(column, field.type)
-        for field, column in zip(schema, columns, strict=True)
+        for field, column in zip(SCHEMAS[table], columns, strict=True)
+        if field.name not in leave_out
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _feedback_table(signals: list[list[tuple[Any, ...]]]) -> pa.Table:
+    """Table of the signals of several rows; what those of one row have in common is made once and repeated."""
+    own = _table("feedback", [signal for row in signals for signal in row], _SHARED)
+    shared = _table("feedback", [row[0] for row in signals], frozenset(own.column_names))
+    number = pa.array(np.repeat(np.arange(len(signals)), [len(row) for row in signals]))
+    shared = shared.take(number)
+    columns = [(shared if name in _SHARED else own)[name] for name in SCHEMAS["feedback"].names]
+    return pa.Table.from_arrays(columns, schema=SCHEMAS["feedback"])
 
 
 def _moments(column: tuple[datetime, ...], kind: pa.DataType) -> pa.Array:
