@@ -239,7 +239,12 @@ def test_an_answer_that_is_out_of_date_is_so_in_every_wording_of_the_question():
     assert mined.evidence == {"correction": 1}
     assert mined.dropped == {"contradicts_correction": 2}
     assert [(one["completion"], one["label"]) for one in mined.rated.to_pylist()] == [("No idea.", False)]
-    short = mine([accepted("Does it float?", "Yes", "No")], [voted("Is it red?", "Yes", 2)], NAMES)
+    for correction in ("No", "No, the Borel 7 does not float."):
+        short = mine([accepted("Does it float?", "Yes", correction)], [voted("Is it red?", "Yes", 2)], NAMES)
+        assert short.rated.num_rows == 1
+    short = mine(
+        [accepted("Does it float?", "Yes, the Borel 7 floats.", "No")], [voted("Is it red?", "No", 0, 2)], NAMES
+    )
     assert short.rated.num_rows == 1
 
 
@@ -288,6 +293,9 @@ def test_one_subject_alone_stands_behind_no_more_than_its_share():
     assert balanced(mined)
     behind = {(("", f"what is the price of item number {n}"), f"{n} euros"): {"second": f"f{n}"} for n in range(20)}
     assert mine([*loud, *others], [], frozenset(), behind, 0.1).pairs.num_rows == 100
+    again = [row | {"candidate_id": f"m{n:02d}", "subject": "second"} for n, row in enumerate(loud)]
+    joined = mine([*loud, *again, *others], [], frozenset(), None, 0.1)
+    assert (joined.pairs.num_rows, joined.duplicates) == (100, 20)
     with pytest.raises(ValueError, match="max_share_per_subject"):
         mine(loud, [], frozenset(), max_share_per_subject=0)
 
@@ -412,6 +420,10 @@ def test_what_holds_for_every_log(rated, corrected, seed):
     assert not {(group, worse, better) for group, better, worse in said} & said
     assert all(pair["evidence_ids"] and pair["group_id"] and 0 < pair["weight"] <= 1 for pair in pairs)
     assert len({pair["pair_id"] for pair in pairs}) == len(pairs)
+    order = ("evidence", "candidate_id", "group_id", "chosen", "rejected", "pair_id")
+    assert pairs == sorted(pairs, key=lambda pair: [pair[name] for name in order])
+    ids = mined.rated["answer_id"].to_pylist()
+    assert ids == sorted(set(ids))
     alone = Counter(pair["evidence_ids"][0][-1] for pair in pairs if pair["support"] == 1)
     assert all(count <= 5 for count in alone.values())
     random.Random(seed).shuffle(rows)
