@@ -310,20 +310,6 @@ def test_vote_pairs_stay_on_their_side_of_a_split():
     assert between.rated.num_rows == 0
 
 
-def test_the_first_of_a_users_equal_corrections_is_the_evidence():
-    keys = [key_of(("", "q"), "a"), key_of(("q", ""), "a")]
-    rows = [
-        {"subject": "u1", "feedback_id": f"f{hour}", "timestamp": START + timedelta(hours=hour), "interaction_id": "i"}
-        for hour in (3, 1, 2)
-    ]
-    with Supporters() as supporters:
-        supporters.add([keys[0]] * 3, rows)
-        supporters.add(keys[1:], [rows[0] | {"subject": "u2"}])
-        supporters.finish()
-        assert [supporters.of(key) for key in keys] == [{"u1": "f1"}, {"u2": "f3"}]
-        assert supporters.of(key_of(("", "q"), "b")) == {}
-
-
 def test_memory_does_not_hold_the_texts():
     """Of a pair and a vote with 27 kB of texts less than 500 bytes are held."""
 

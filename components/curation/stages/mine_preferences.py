@@ -36,8 +36,9 @@ def mine_preferences(
 ) -> StepRecord:
     """Write the preference pairs of a run, and the rated answers that need no pair.
 
-    The candidates and the log stream, and what is needed of them lies on disk, as the pairs do until they are written:
-    in memory lie some hundred bytes for each rating, correction and pair, and what was said about one question.
+    The candidates and the log stream. What is needed of them lies in temporary files, as the pairs do until they are
+    written: together about three times the texts of the accepted candidates and rated interactions. In memory lie some
+    hundred bytes for each rating, correction and pair, and what was said about one question.
 
     Args:
         candidates: Path of a candidate snapshot.
