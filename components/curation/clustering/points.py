@@ -62,7 +62,9 @@ class Projection:
 
     def __call__(self, vectors: np.ndarray) -> np.ndarray:
         """Points of vectors: along the principal directions, scaled to length 1, float64 (n, at most 16)."""
-        points = (vectors - self.mean) @ self.directions
+        points = np.zeros((len(vectors), self.directions.shape[1]))
+        for start in range(0, len(vectors), _BATCH):  # in double precision vectors take twice their room
+            points[start : start + _BATCH] = (vectors[start : start + _BATCH] - self.mean) @ self.directions
         return np.asarray(points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-9))
 
 
@@ -88,7 +90,9 @@ class Points:
         if not len(self.vectors):
             return Projection(np.zeros(self.encoder.dimensions), np.zeros((self.encoder.dimensions, 0)))
         mean = np.asarray(self.vectors.mean(axis=0))
-        centred = (self.vectors - mean).astype(np.float64)
+        centred = np.empty(self.vectors.shape, np.float64)
+        for start in range(0, len(centred), _BATCH):
+            centred[start : start + _BATCH] = self.vectors[start : start + _BATCH] - mean
         values, found = np.linalg.eigh(centred.T @ centred)
         kept = found[:, ::-1][:, :_DIRECTIONS][:, values[::-1][:_DIRECTIONS] > 1e-8 * max(values[-1], 1e-12)]
         strongest = kept[np.abs(kept).argmax(axis=0), np.arange(kept.shape[1])]
