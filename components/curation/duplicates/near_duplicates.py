@@ -289,11 +289,7 @@ def _minhash(texts: list[Document]) -> np.ndarray:
     """
     daft = daft_module()
     spelled = [
-        " ".join(
-            f"{field}{character}" if character != " " else f"{field}_"
-            for field, text in enumerate(document)
-            for character in f" {text} "
-        )
+        " ".join(f"{field}" + f" {field}".join(f" {text} ".replace(" ", "_")) for field, text in enumerate(document))
         for document in texts
     ]
     frame = daft.from_pydict({"row": list(range(len(texts))), "text": spelled})
