@@ -10,6 +10,7 @@ from typing import IO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties
@@ -48,9 +49,10 @@ def append(
     delta = delta_table.open_version(store, table, create=True)
     if not len(ids):
         return delta_table.Appended(delta_table.latest(store, table), 0, 0)
-    _, firsts = np.unique(ids.to_numpy(zero_copy_only=False).astype(str), return_index=True)
-    first = np.zeros(len(ids), bool)
-    first[firsts] = True
+    first = np.ones(len(ids), bool)
+    if pc.count_distinct(ids).as_py() < len(ids):
+        first[:] = False
+        first[np.unique(ids.to_numpy(zero_copy_only=False).astype(str), return_index=True)[1]] = True
 
     def write(wanted: pa.Array | None, how: CommitProperties, after: PostCommitHookProperties) -> None:
         kept = first.copy()

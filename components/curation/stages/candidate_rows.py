@@ -32,6 +32,7 @@ class Candidates:
         self._texts = {name: SpilledTexts() for name in _TEXTS}
         self._batches: list[pa.RecordBatch] = []
         self._short = pa.schema([_TABLE.field(name) for name in _SHORT]).empty_table()
+        self._corrected = np.zeros(0, np.uint64)
 
     def __enter__(self) -> Self:
         return self
@@ -52,12 +53,16 @@ class Candidates:
             texts.finish()
         self._short = pa.Table.from_batches(self._batches, self._short.schema).combine_chunks()
         self._batches = []
+        self._corrected = np.sort(_numbers(self._short["interaction_id"].to_pylist()))
         return self
 
-    @property
-    def interactions(self) -> pa.ChunkedArray:
-        """Ids of the interactions that the candidates correct."""
-        return self._short["interaction_id"]
+    def correct(self, interactions: Sequence[str]) -> np.ndarray:
+        """Whether a candidate corrects each of the interactions, bool (n,); wrongly with probability 2^-64."""
+        if not len(self._corrected):
+            return np.zeros(len(interactions), bool)
+        looked = _numbers(interactions)
+        places = np.minimum(np.searchsorted(self._corrected, looked), len(self._corrected) - 1)
+        return np.asarray(self._corrected[places] == looked)
 
     @property
     def accepted(self) -> int:
@@ -107,6 +112,12 @@ class Candidates:
         """Digests of the rows of this run that the store holds."""
         for batch in delta_table.batches(written.reference):
             yield from _digests(batch.filter(pc.equal(batch["run_id"], self._run_id)))
+
+
+def _numbers(texts: Sequence[str]) -> np.ndarray:
+    """Eight bytes of each text, as a number."""
+    made = b"".join(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts)
+    return np.frombuffer(made, np.uint64)
 
 
 def _digests(batch: pa.RecordBatch) -> Iterator[bytes]:

@@ -70,7 +70,7 @@ def cluster(
     with Exchanges(encoder, users) as wrong, Exchanges(encoder, users) as liked, Candidates(run_id) as rows:
         failures = summary.Failures(wrong)
         _read_candidates(file, failures, rows)
-        _read_rated(snapshot, rows.finish().interactions, failures, liked)
+        _read_rated(snapshot, rows.finish(), failures, liked)
         known = roster.previous(store, run_id)
         how = (run_id, encoder, method)
         found = clusters.cluster(wrong, *how, known.get("failures"), "c")
@@ -102,10 +102,10 @@ def _read_candidates(file: StageFile, failures: "Failures", rows: Candidates) ->
         )
 
 
-def _read_rated(snapshot: FeedbackSnapshot, corrected: pa.Array, failures: "Failures", liked: "Exchanges") -> None:
+def _read_rated(snapshot: FeedbackSnapshot, corrected: Candidates, failures: "Failures", liked: "Exchanges") -> None:
     """Down-voted answers that nobody corrected are failures too, of the one who asked; up-voted ones are successes."""
     for some in rated_batches(snapshot, _RATED):
-        known = pc.is_in(pa.array([row["interaction_id"] for row in some], pa.string()), corrected).to_pylist()
+        known = corrected.correct([row["interaction_id"] for row in some]).tolist()
         wrong = [row for row, has in zip(some, known, strict=True) if row["down"] > row["up"] and not has]
         events = [[(row["subject"], row["timestamp"])] for row in wrong]
         failures.add(list(map(_case, wrong)), ["uncorrected"] * len(wrong), [False] * len(wrong), events)
