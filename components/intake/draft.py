@@ -14,6 +14,8 @@ from flywheel.components.intake.raw_row import RawRow
 from flywheel.components.intake.scrubbed_json import rebuild
 
 UNKNOWN_LANGUAGE = "und"  # BCP 47: undetermined
+_ORIGIN = "intake"  # attribute that says where a row came from
+_COMPACT = f'{{"{_ORIGIN}":{{'  # as orjson writes it
 _SCORE = SignalKind.SCORE
 _new = tuple.__new__  # half the time of calling a NamedTuple
 
@@ -88,7 +90,8 @@ class Draft(msgspec.Struct, gc=False):
         said = [None if signal[5] is None else next(more) for signal in signals]
         names = [next(more) if signal[1] is _SCORE else signal[3] for signal in signals]
         attributes = rebuild(self.attributes, more) if self.attributes else {}
-        intake = {"intake": self.origin | {"file": origin_file}}
+        intake = {_ORIGIN: self.origin | {"file": origin_file}}
+        origin = text_of(intake)
         identity, subject, moment = self.interaction_id, self.subject, self.moment
         interaction = None
         if self.content:
@@ -105,16 +108,29 @@ class Draft(msgspec.Struct, gc=False):
                 True,
                 source,
                 run_id,
-                text_of(attributes | intake),
+                _with_origin(attributes, intake, origin),
             )
         if not signals:
             return _new(TableRows, (interaction, []))
-        kept = text_of(intake if self.content else attributes | intake)
+        kept = origin if self.content else _with_origin(attributes, intake, origin)
         feedback = [
             (feedback_id, identity, subject, moment, kind, annotator, name, value, text, source, run_id, kept)
             for (feedback_id, kind, annotator, _, value, _), name, text in zip(signals, names, said, strict=True)
         ]
         return _new(TableRows, (interaction, feedback))
+
+
+def _with_origin(attributes: dict[str, Any], intake: dict[str, Any], origin: str) -> str:
+    """As `text_of(attributes | intake)`; `origin` is `text_of(intake)`, which is not written again."""
+    if not attributes:
+        return origin
+    if _ORIGIN in attributes or not origin.startswith(_COMPACT):
+        return text_of(attributes | intake)
+    try:
+        mine = orjson.dumps(attributes, default=str).decode()
+    except TypeError:  # what orjson refuses is written another way, and then all of it
+        return text_of(attributes | intake)
+    return f"{mine[:-1]},{origin[1:]}"
 
 
 def canonical(value: Any) -> bytes:

@@ -18,6 +18,8 @@ from flywheel.components.intake.records import FORMATS
 from flywheel.components.intake.summary import IntakeSummary
 from flywheel.components.store.engine import running
 
+_PART = 1000  # rows that are made at once, as long as they lie in the processor's cache
+
 
 def ingest(
     logs: str,
@@ -70,10 +72,14 @@ def ingest(
         writer = BatchWriter(store, run_id, log_format, moment, rule, on)
         summary = writer.summary
         summary.started_at, summary.files = started_at, len(found)
-        for batch in read_batches(found, log_format, max_line_bytes, batch_rows, timestamps.latest(moment)):
-            writer.write(batch)
-            batch.clear()
-            collect()
+        part_rows = _PART if on.workers == 1 else batch_rows  # several workers share a part
+        latest = timestamps.latest(moment)
+        for part in read_batches(found, log_format, max_line_bytes, batch_rows, part_rows, latest):
+            writer.write(part.rows)
+            if part.last:
+                writer.flush()
+                collect()
+            part.rows.clear()
         summary.snapshot = writer.snapshot()
     return summary
 

@@ -6,7 +6,7 @@ aliases and validating models takes. A test compares both ways on any row.
 """
 
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import orjson
@@ -19,10 +19,10 @@ from flywheel.components.intake.json_text import MAX_DEPTH
 Model = TypeVar("Model", bound=BaseModel)
 Attributes = dict[str, Any]
 
+_Name = Annotated[str, msgspec.Meta(min_length=1)]
 _Role = Literal["system", "user", "assistant", "tool", "developer"]
 _SOURCE: str = FeedbackRecord.model_fields["source"].default
 _EXACT = 2**53  # integers below it are floats too
-_LONGEST_ID = 512
 _ABSENT = msgspec.Raw()
 
 
@@ -32,8 +32,8 @@ class PlainSignals(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     rating: Literal[-1, 0, 1] | None = None
     correction: str | None = None
     comment: str | None = None
-    latency_ms: float | None = None
-    tokens: int | None = None
+    latency_ms: Annotated[float, msgspec.Meta(ge=0, lt=_EXACT)] | None = None
+    tokens: Annotated[int, msgspec.Meta(ge=0, lt=_EXACT)] | None = None
 
 
 class PlainRow(msgspec.Struct, gc=False):
@@ -60,10 +60,10 @@ class _Message(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 class _Fields(msgspec.Struct, forbid_unknown_fields=True, gc=False, rename={"schema_": "schema"}):
     messages: list[_Message]
     schema_: Literal["flywheel.feedback/v1"] | None = None
-    interaction: str | None = None
-    conversation: str | None = None
-    user: str | None = None
-    model_version: str | None = None
+    interaction: Annotated[str, msgspec.Meta(min_length=1, max_length=512)] | None = None
+    conversation: _Name | None = None
+    user: _Name | None = None
+    model_version: _Name | None = None
     response: str | None = None
     signals: PlainSignals | None = None
     source: str | None = None
@@ -102,7 +102,7 @@ def read_line(line: bytes, latest: datetime) -> PlainRow | None:
     if given is _ABSENT:
         return _checked(fields, fields.timestamp, {}, latest)
     text = bytes(given)
-    if text.count(b"[") + text.count(b"{") >= MAX_DEPTH:
+    if len(text) > MAX_DEPTH and text.count(b"[") + text.count(b"{") >= MAX_DEPTH:
         return None
     try:
         return _checked(fields, fields.timestamp, orjson.loads(text), latest)
@@ -122,21 +122,22 @@ def read(value: dict[str, Any], latest: datetime) -> PlainRow | None:
 
 def _checked(fields: _Fields, timestamp: object, attributes: object, latest: datetime) -> PlainRow | None:
     """Look at what no type tells: no blank names, a user who says something, a moment that can be true."""
-    messages, signals = _messages(fields), _NO_SIGNALS if fields.signals is None else _signals(fields.signals)
+    messages, asked, role = [], False, ""
+    for message in fields.messages:
+        role, content = message.role, message.content
+        if role == "user" and content and not content.isspace():
+            asked = True
+        messages.append([role, content])
+    response, interaction, conversation = fields.response, fields.interaction, fields.conversation
+    user, version = fields.user, fields.model_version
+    if not asked or (response is None and role == "assistant") or fields.consent is False:
+        return None
+    for name in (interaction, conversation, user, version):
+        if name is not None and name.isspace():
+            return None
     if attributes is None:
         attributes = {}
-    if messages is None or signals is None or type(attributes) is not dict or "consent" in attributes:
-        return None
-    interaction, conversation, user, version = (
-        fields.interaction,
-        fields.conversation,
-        fields.user,
-        fields.model_version,
-    )
-    for text in (interaction, conversation, user, version):
-        if text is not None and not text.strip():
-            return None
-    if (interaction is not None and len(interaction) > _LONGEST_ID) or fields.consent is False:
+    elif type(attributes) is not dict or "consent" in attributes:
         return None
     try:
         moment = timestamps.parse(timestamp)
@@ -145,33 +146,15 @@ def _checked(fields: _Fields, timestamp: object, attributes: object, latest: dat
     if not timestamps.EARLIEST <= moment <= latest:
         return None
     source = _SOURCE if fields.source is None else fields.source
-    response, language = fields.response, fields.language
-    return PlainRow(
-        interaction, conversation, user, moment, version, messages, response, signals, source, language, attributes
-    )
-
-
-def _messages(fields: _Fields) -> list[list[str]] | None:
-    """Messages among which a user says something; the last one may be the answer only if there is another answer."""
-    asked, messages = False, []
-    for message in fields.messages:
-        role, content = message.role, message.content
-        if role == "user" and content and not content.isspace():
-            asked = True
-        messages.append([role, content])
-    return messages if asked and not (fields.response is None and messages[-1][0] == "assistant") else None
-
-
-def _signals(signals: PlainSignals) -> PlainSignals | None:
-    """Signals with numbers that can be true; blank texts say nothing."""
-    if signals.correction is not None and not signals.correction.strip():
+    signals = _NO_SIGNALS if fields.signals is None else fields.signals
+    if signals.correction is not None and not signals.correction.strip():  # blank texts say nothing
         signals.correction = None
     if signals.comment is not None and not signals.comment.strip():
         signals.comment = None
-    latency_ms, tokens = signals.latency_ms, signals.tokens
-    if (latency_ms is None or 0 <= latency_ms < _EXACT) and (tokens is None or 0 <= tokens < _EXACT):
-        return signals
-    return None
+    language = fields.language
+    return PlainRow(
+        interaction, conversation, user, moment, version, messages, response, signals, source, language, attributes
+    )
 
 
 def record(row: PlainRow) -> FeedbackRecord:

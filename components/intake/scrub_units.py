@@ -26,6 +26,8 @@ def scrub_on(engine: Engine, texts: Sequence[str], groups: Sequence[int], keys: 
         groups: A number per text that does not decrease, the same for the texts of one record.
         keys: A key per text: of the conversation's placeholders, or empty.
     """
+    if engine.workers == 1:  # nobody to send units to, and sending them takes a fifth of the time
+        return scrub_texts(texts, groups, keys=keys)
     result = ScrubResult([], Counter())
     for done in engine.map(scrub_unit, list(_units(texts, groups, keys, engine.workers))):
         result.texts.extend(done["text"].to_pylist())

@@ -16,8 +16,8 @@ def parse(value: object) -> datetime:
     Raises:
         ValueError: Not a point in time; the message does not repeat the value.
     """
-    if isinstance(value, str) and value[4:5] == "-" and value[:4].isdecimal():  # no number; most logs write this
-        return _iso(value.strip())
+    if type(value) is str and value[4:5] == "-" and value[:4].isdecimal():  # no number; most logs write this
+        return _iso(value)
     if isinstance(value, bool) or value is None:
         raise ValueError("timestamp: missing; give ISO 8601 or seconds since 1970")
     if isinstance(value, datetime):
@@ -44,7 +44,7 @@ def parse(value: object) -> datetime:
 
 def _iso(text: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text.strip())
         if moment.tzinfo is UTC:
             return moment
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -181,7 +181,8 @@ def commit(
 
 
 def _digest(ids: pa.Array) -> str:
-    return hashlib.blake2b("\n".join(ids.to_pylist()).encode(), digest_size=16).hexdigest()
+    joined = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(ids)], pa.int32()), ids), "\n")[0]
+    return hashlib.blake2b(joined.as_buffer(), digest_size=16).hexdigest()
 
 
 def latest(store: str, table: TableName) -> TableReference:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO, cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs as pafs
@@ -48,13 +49,24 @@ class TableWriter:
         self._files: list[str] = []  # by number
         self._known: set[str] = set()
         self._version = -1
-        self._asked = hashed([])  # ids last looked for in an append
+        self._asked = hashed([])  # ids last looked for, in which version, and the files that may hold one
+        self._answered, self._found = -1, list[int]()
 
     def newest(self) -> TableReference:
         """Return a reference to the newest version of the table."""
         if self._moved():
             self._delta.update_incremental()
         return TableReference(store=self._store, table=self._table, version=self._delta.version())
+
+    def may_hold_any(self, ids: Sequence[str]) -> bool:
+        """Whether the newest version may hold one of the ids; if not, `lookup` finds none.
+
+        Raises:
+            StoreError: A file of the table cannot be read.
+        """
+        self.newest()
+        self._follow()
+        return bool(self._files_of(ids))
 
     def lookup(self, ids: Sequence[str], columns: list[str]) -> pa.Table:
         """Read the rows with the given ids from the newest version; only files that may hold one are opened.
@@ -72,7 +84,7 @@ class TableWriter:
         self.newest()
         self._follow()
         schema = pa.schema([SCHEMAS[self._table].field(name) for name in columns])
-        files = sorted(self._index.files_of(hashed(ids)))
+        files = self._files_of(ids)
         if not files:
             return schema.empty_table()
         wanted = pa.array(ids, pa.string())
@@ -106,10 +118,20 @@ class TableWriter:
 
     def _there(self, delta: DeltaTable, ids: pa.Array) -> pa.Array:
         self._follow()
-        self._asked = hashed(ids.to_pylist())
-        files = self._index.files_of(self._asked)
-        found = [part[self._id] for file in files for part in self._rows(self._files[file], ids, [self._id])]
+        found = [
+            part[self._id]
+            for file in self._files_of(ids.to_pylist())
+            for part in self._rows(self._files[file], ids, [self._id])
+        ]
         return pa.chunked_array(found, pa.string()).combine_chunks()
+
+    def _files_of(self, ids: Sequence[str]) -> list[int]:
+        """Files that may hold one of the ids; an append asks again what a lookup has just asked."""
+        hashes = hashed(ids)
+        if self._answered != self._version or not np.array_equal(hashes, self._asked):
+            self._asked, self._answered = hashes, self._version
+            self._found = sorted(self._index.files_of(hashes))
+        return self._found
 
     def _follow(self) -> None:
         """Bring the index to the version of the table that is open."""

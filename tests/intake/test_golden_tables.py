@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from flywheel.components.intake import ingest as ingest_module
 from flywheel.components.intake.ingest import ingest
 from flywheel.components.store import delta_table
 
@@ -17,8 +18,9 @@ GOLDEN = Path(__file__).parent / "golden" / "tables"
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("batch_rows", [3, 5000])
-def test_the_tables_of_a_log(batch_rows, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("batch_rows", "part_rows"), [(3, 2), (5000, 1), (5000, 1000)])
+def test_the_tables_of_a_log(batch_rows, part_rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(ingest_module, "_PART", part_rows)
     monkeypatch.setenv("FLYWHEEL_PSEUDONYM_KEY", "0123456789abcdef" * 2)
     store = str(tmp_path / "store")
     summary = ingest(str(GOLDEN / "contract.jsonl"), store, "run", now=NOW, batch_rows=batch_rows)

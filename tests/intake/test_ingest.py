@@ -249,7 +249,9 @@ def test_running_again_changes_nothing(tmp_path):
 WORKER = """
 import sys
 from datetime import UTC, datetime
+from flywheel.components.intake import ingest as ingest_module
 from flywheel.components.intake.ingest import ingest
+ingest_module._PART = 7
 summary = ingest(sys.argv[1], sys.argv[2], "run", batch_rows=20, now=datetime(2026, 11, 21, tzinfo=UTC))
 print(summary.accepted, summary.duplicates, sum(summary.quarantined.values()))
 """

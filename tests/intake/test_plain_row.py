@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from flywheel.components.contracts.feedback import SCHEMA, Annotator, FeedbackRecord
+from flywheel.components.intake import ingest as ingest_module
 from flywheel.components.intake import plain_row, ratings, records, timestamps
 from flywheel.components.intake.formats import flat_record
 from flywheel.components.intake.formats.registry import is_own
@@ -198,6 +199,7 @@ def files_of(store):
 def test_both_ways_write_the_same_files(tmp_path_factory, monkeypatch, rows):
     folder = tmp_path_factory.mktemp("both")
     monkeypatch.setenv("FLYWHEEL_PSEUDONYM_KEY", "33" * 16)
+    monkeypatch.setattr(ingest_module, "_PART", 3)
     log = folder / "log.jsonl"
     log.write_text("".join(json.dumps(USUAL | {"interaction": name} | change) + "\n" for name, change in rows))
     written = {}
