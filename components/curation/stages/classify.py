@@ -9,11 +9,13 @@ from typing import Any
 import pyarrow as pa
 
 from flywheel.components.contracts.lineage import RowCounts, StepRecord
-from flywheel.components.curation.stages.files import read, write
+from flywheel.components.curation.stages.files import StageFile, find, writer
 from flywheel.components.curation.stages.records import record
 
 ANNOTATOR_FAILED = "annotator_failed"
 _ROWS = 2048
+_SHOWN = ["prompt", "response", "correction", "comment"]  # to the classifier
+_NEW = (("category", pa.string()), ("confidence", pa.float64()), ("held", pa.string()))
 _CALIBRATION = ("predicted", "scores", "correct", "audited")
 
 
@@ -42,7 +44,7 @@ def classify(
     encoder: str = "hashed",
     annotator: AnnotatorPlace | None = None,
 ) -> StepRecord:
-    """Add category and confidence to the kept corrections.
+    """Add category and confidence to the kept corrections, which stream.
 
     People's reviews teach the classifier beside the labels, and those of the random audit calibrate it. A correction
     that the language model gave no readable vote on is `held` for review, whatever the rest of the classifier thinks.
@@ -70,25 +72,15 @@ def classify(
     from flywheel.components.evaluation.chat_endpoint import ChatEndpoint
 
     started = datetime.now(UTC)
-    table, notes = read(kept)
+    file = find(kept)
     voter = None
     if annotator and annotator.url:
         voter = LlmAnnotator(ChatEndpoint(annotator.url, annotator.model, annotator.key_variable))
     version = reviewed.version_for(store, run_id) if store else None
     said = reviewed.read(version)
-    taught = review_labels(said, [row for row in _rows(table) if contents.of_row(row) in said.decisions])
+    taught = review_labels(said, [row for row in _rows(file) if contents.of_row(row) in said.decisions])
     own = [*(category_classifier.read_labels(labels) if labels else ()), *taught.labels]
     model, quality = category_classifier.train(own, encoder=encoder, annotator=voter)
-    columns = ["prompt", "response", "correction", "comment"]
-    categories, confidence = [], []
-    for batch in table.select(columns).to_batches(_ROWS):  # as Python's objects the texts take several times the room
-        named, sure = model.predict(batch.to_pylist())
-        categories += named
-        confidence += sure
-    held = [ANNOTATOR_FAILED if voter and not sure else "" for sure in confidence]
-    for name, values in (("category", categories), ("confidence", confidence), ("held", held)):
-        kind = pa.float64() if name == "confidence" else pa.string()
-        table = table.append_column(name, pa.array(values, kind))
     calibration = {name: list(getattr(quality, name)) for name in _CALIBRATION}
     guessed, sure = model.predict(taught.rejected)
     calibration["predicted"] += guessed
@@ -96,7 +88,19 @@ def classify(
     calibration["correct"] += [False] * len(taught.rejected)
     calibration["audited"] += [edit["audited_at"] for edit in taught.rejected]
     pinned = version.model_dump(mode="json") if version else None
-    write(table, classified, {**notes, "calibration": calibration, "reviews": pinned})
+    categories: Counter[str] = Counter()
+    confidence: list[float] = []
+    failures = 0
+    schema = pa.schema([*file.schema, *_NEW])
+    with writer(classified, schema, {**file.notes, "calibration": calibration, "reviews": pinned}) as out:
+        for batch in file.batches(rows=_ROWS):
+            named, sure = model.predict(batch.select(_SHOWN).to_pylist())
+            held = [ANNOTATOR_FAILED if voter and not one else "" for one in sure]
+            new = [pa.array(values, kind) for values, (_, kind) in zip((named, sure, held), _NEW, strict=True)]
+            out.write(pa.RecordBatch.from_arrays([*batch.columns, *new], schema=schema))
+            categories.update(named)
+            confidence += sure
+            failures += sum(map(bool, held))
     mine = {id(label) for label in own}
     doubts = doubtful_labels(
         quality.rows,
@@ -110,7 +114,7 @@ def classify(
         "classify_corrections",
         run_id,
         started,
-        RowCounts(rows_in=table.num_rows, accepted=table.num_rows),
+        RowCounts(rows_in=file.rows, accepted=file.rows),
         {
             "accuracy": quality.accuracy,
             "calibration_error_before": quality.error_before,
@@ -119,10 +123,10 @@ def classify(
             "review_labels": len(taught.labels),
             "doubtful_labels": doubts["suspected"],
             "audit_answers": sum(bool(at) for at in calibration["audited"]),
-            **({"annotator_failures": sum(map(bool, held))} if voter else {}),
+            **({"annotator_failures": failures} if voter else {}),
         },
         {
-            "categories": dict(sorted(Counter(categories).items())),
+            "categories": dict(sorted(categories.items())),
             "calibration": {**shown, "categories": list(CATEGORIES)},
             "doubtful_labels": doubts,
             "error_rate": f"out of fold, {1 - quality.accuracy:.1%} of the labelled corrections get a wrong category",
@@ -131,6 +135,6 @@ def classify(
     )
 
 
-def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
-    for batch in table.to_batches(_ROWS):
+def _rows(file: StageFile) -> Iterator[dict[str, Any]]:
+    for batch in file.batches():
         yield from batch.to_pylist()
