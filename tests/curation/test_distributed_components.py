@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flywheel.components.curation.duplicates import deduplication, distributed_components, edges
+from flywheel.components.curation.duplicates import distributed_components, edges, groupings
 from flywheel.components.store.engine import daft_module
 
 
@@ -66,11 +66,11 @@ def test_edges_that_never_settle_are_an_error(tmp_path, monkeypatch):
 
 
 def test_deduplication_gives_the_same_groups_beyond_the_bound(monkeypatch):
-    labels = ["a", "b", "b", None, "c", "a"], [1, 1, 2, 3, 4, 5], [None, "x", None, "x", "y", "y"]
-    inside = deduplication._joined(6, *labels)
+    labels = [np.array(one) for one in ([0, 1, 1, -1, 2, 0], [1, 1, 2, 3, 4, 5], [-1, 0, -1, 0, 1, 1])]
+    inside = groupings._joined(*labels)
     monkeypatch.setattr(edges, "MOST_EDGES", 0)
     asked = []
     over_daft = distributed_components.connected
     monkeypatch.setattr(distributed_components, "connected", lambda *a: asked.append(len(a[1])) or over_daft(*a))
-    assert deduplication._joined(6, *labels) == inside == [0, 0, 0, 0, 0, 0]
+    assert groupings._joined(*labels).tolist() == inside.tolist() == [0, 0, 0, 0, 0, 0]
     assert asked == [15]
