@@ -115,7 +115,7 @@ def read(value: dict[str, Any], latest: datetime) -> PlainRow | None:
     rest = {name: item for name, item in value.items() if name not in ("timestamp", "attributes")}
     try:
         fields = msgspec.convert(rest, _Fields)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeEncodeError, RecursionError):  # lone surrogates where it has to name one
         return None
     return _checked(fields, value.get("timestamp"), value.get("attributes"), latest)
 

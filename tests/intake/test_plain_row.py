@@ -97,6 +97,11 @@ def with_each_odd_value():
         for name in ("role", "content", "name"):
             yield USUAL | {"messages": [*USUAL["messages"], {"role": "user", "content": "q"} | {name: item}]}
             yield USUAL | {"messages": [{"role": "user", "content": "q"} | {name: item}]}
+    for odd_name in ("half \ud800", "\udcb1"):
+        yield USUAL | {odd_name: 1}
+        yield USUAL | {"signals": {odd_name: 1}}
+        yield USUAL | {"messages": [{"role": odd_name, "content": "q"}]}
+        yield USUAL | {"schema": odd_name}
     for role in ("assistant", "function", "tool", "developer", "poet"):
         yield USUAL | {"messages": [*USUAL["messages"], {"role": role, "content": "m"}]}
         yield USUAL | {"messages": [*USUAL["messages"], {"role": role, "content": "m"}], "response": None}
