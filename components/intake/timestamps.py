@@ -30,9 +30,12 @@ def parse(value: object) -> datetime:
             value = float(text)
         except ValueError:
             return _iso(text)
-    if not isinstance(value, int | float) or not math.isfinite(value):
+    try:
+        seconds = float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:  # an integer of more than 300 digits
+        seconds = math.inf
+    if not math.isfinite(seconds):
         raise ValueError("timestamp: not a finite number; give ISO 8601 or seconds since 1970")
-    seconds = float(value)
     for _ in range(3):
         if abs(seconds) >= 1e11:  # seconds reach the year 5138 there, milliseconds start in 1973
             seconds /= 1000

@@ -155,6 +155,8 @@ def test_the_usual_row_takes_the_short_way(missing, monkeypatch):
 )
 @example({}, [(0, 0, b"\xef\xbb\xbf")])
 @example({}, [(200, 1, b"\xff")])
+@example({"timestamp": 10**400}, [])
+@example({"signals": {"latency_ms": 10**400}}, [])
 @example({"attributes": json.loads("[" * 70 + "]" * 70)}, [])
 @example({"attributes": {"a": json.loads("[" * 63 + "]" * 63)}}, [])
 def test_a_line_that_is_taken_reads_as_its_dictionary_does(changed, edits):
