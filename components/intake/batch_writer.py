@@ -225,11 +225,12 @@ class BatchWriter:
             refusal.row(self._run_id, iter(part), self._pseudonyms)
             for refusal, part in zip(refusals, parts[len(drafts) :], strict=True)
         ]
-        self._waiting["interactions"].add(
-            _table(_INTERACTIONS, [row for row, _ in made if row], range(len(_INTERACTIONS)))
-        )
-        self._waiting["feedback"].add(_feedback_table([rows for _, rows in made if rows]))
-        self._waiting["quarantine"].add(pa.Table.from_pylist(quarantine, schema=SCHEMAS["quarantine"]))
+        interactions = _table(_INTERACTIONS, [row for row, _ in made if row], range(len(_INTERACTIONS)))
+        self._waiting["interactions"].add(interactions, (draft.interaction_id for draft in drafts if draft.content))
+        feedback = _feedback_table([rows for _, rows in made if rows])
+        self._waiting["feedback"].add(feedback, (signal[0] for draft in drafts for signal in draft.signals))
+        refused = pa.Table.from_pylist(quarantine, schema=SCHEMAS["quarantine"])
+        self._waiting["quarantine"].add(refused, (row["quarantine_id"] for row in quarantine))
 
 
 def _table(schema: pa.Schema, rows: list[tuple[Any, ...]], places: Sequence[int]) -> pa.Table:

@@ -28,7 +28,7 @@ def ingest(
     log_format: str = "auto",
     *,
     max_line_bytes: int = DEFAULT_MAX_LINE_BYTES,
-    batch_rows: int = 5000,
+    batch_rows: int = 10_000,
     now: datetime | None = None,
     rating_rule: str = "",
     engine: str = "native",

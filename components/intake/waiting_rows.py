@@ -1,6 +1,6 @@
 """Rows of a batch that are made and not written yet: a batch is made in parts, and one commit writes it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,11 +22,16 @@ class WaitingRows:
         self._parts: list[pa.Table] = []
         self._ids: set[str] = set()
 
-    def add(self, rows: pa.Table) -> None:
-        """Let rows wait, with the table's columns."""
+    def add(self, rows: pa.Table, ids: Iterable[str]) -> None:
+        """Let rows wait.
+
+        Args:
+            rows: Rows with the table's columns.
+            ids: At least their ids, each once or more.
+        """
         if rows.num_rows:
             self._parts.append(rows)
-            self._ids.update(rows[self._id].to_pylist())
+            self._ids.update(ids)
 
     def holds_any(self, ids: Sequence[str]) -> bool:
         """Whether a row with one of the ids waits."""

@@ -3,6 +3,7 @@
 import json
 from itertools import groupby
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -58,7 +59,8 @@ def test_what_waits_is_looked_up_and_taken_once():
     waiting = WaitingRows("quarantine")
     assert not waiting.holds_any(["q1"])
     for numbers in ((1, 2), (), (3, 1)):
-        waiting.add(schema.empty_table().from_pylist([row(number) for number in numbers], schema=schema))
+        rows = pa.Table.from_pylist([row(number) for number in numbers], schema=schema)
+        waiting.add(rows, rows["quarantine_id"].to_pylist())
     assert waiting.holds_any(["q9", "q3"])
     assert not waiting.holds_any(["q9"])
     assert waiting.lookup(["q9"], ["line"]).num_rows == 0
