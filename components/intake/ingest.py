@@ -18,7 +18,7 @@ from flywheel.components.intake.records import FORMATS
 from flywheel.components.intake.summary import IntakeSummary
 from flywheel.components.store.engine import running
 
-_PART = 1000  # rows that are made at once, as long as they lie in the processor's cache
+_PART = 1000  # rows that are made at once: as Python objects they take more room than as the tables that wait
 
 
 def ingest(

@@ -21,6 +21,16 @@ _BUFFER = 1 << 16  # bytes that are read of a column at a time
 _BEYOND_FILES = frozenset(("deletionVectors", "columnMapping"))
 
 
+def beyond_files(delta: DeltaTable) -> list[str]:
+    """Features of an open table by which its files do not say all about its rows."""
+    return sorted(_BEYOND_FILES.intersection(delta.protocol().reader_features or ()))
+
+
+def names(delta: DeltaTable) -> list[str]:
+    """Names of the files of an open version, in the table's folder."""
+    return [urllib.parse.unquote(uri.rsplit("/", 1)[-1]) for uri in delta.file_uris()]
+
+
 def plain_files(delta: DeltaTable, store: str, table: TableName) -> list[Path] | None:
     """The files that say all about the rows of an open version; None where only the engine can tell.
 
@@ -30,11 +40,9 @@ def plain_files(delta: DeltaTable, store: str, table: TableName) -> list[Path] |
         table: Name of the table.
     """
     folder = local_folder(store)
-    if folder is None or delta.metadata().partition_columns:
+    if folder is None or delta.metadata().partition_columns or beyond_files(delta):
         return None
-    if _BEYOND_FILES.intersection(delta.protocol().reader_features or ()):
-        return None
-    paths = [folder / table / urllib.parse.unquote(uri.rsplit("/", 1)[-1]) for uri in delta.file_uris()]
+    paths = [folder / table / name for name in names(delta)]
     return paths if all(path.is_file() for path in paths) else None
 
 

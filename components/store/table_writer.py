@@ -4,7 +4,6 @@ The same compare-and-set as `delta_table.append`, so an id is in a table once, w
 once, then follows the table's versions: files that others added are read, files that they took away start it anew.
 """
 
-import urllib.parse
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO, cast
@@ -18,7 +17,7 @@ from deltalake import DeltaTable
 from deltalake.fs import DeltaStorageHandler
 
 from flywheel.components.contracts.tables import TableName, TableReference
-from flywheel.components.store import delta_table
+from flywheel.components.store import data_files, delta_table
 from flywheel.components.store.errors import StoreError
 from flywheel.components.store.id_index import IdIndex, hashed
 from flywheel.components.store.location import local_folder
@@ -106,15 +105,12 @@ class TableWriter:
 
     def _note(self) -> None:
         """Follow a commit of our own, of all the ids last looked for, without reading its file again."""
-        new = [name for name in self._names() if name not in self._known]
+        new = [name for name in data_files.names(self._delta) if name not in self._known]
         if len(new) == 1:
             self._index.add(self._asked, len(self._files))
             self._files.append(new[0])
             self._known.add(new[0])
             self._version = self._delta.version()
-
-    def _names(self) -> list[str]:
-        return [urllib.parse.unquote(uri.rsplit("/", 1)[-1]) for uri in self._delta.file_uris()]
 
     def _there(self, delta: DeltaTable, ids: pa.Array) -> pa.Array:
         self._follow()
@@ -126,7 +122,7 @@ class TableWriter:
         return pa.chunked_array(found, pa.string()).combine_chunks()
 
     def _files_of(self, ids: Sequence[str]) -> list[int]:
-        """Files that may hold one of the ids; an append asks again what a lookup has just asked."""
+        """Files that may hold one of the ids; a lookup asks again what `may_hold_any` has just asked."""
         hashes = hashed(ids)
         if self._answered != self._version or not np.array_equal(hashes, self._asked):
             self._asked, self._answered = hashes, self._version
@@ -138,7 +134,7 @@ class TableWriter:
         if self._delta.version() == self._version:
             return
         _refuse_what_files_do_not_say(self._delta, self._store, self._table)
-        now = set(self._names())
+        now = set(data_files.names(self._delta))
         if not self._known <= now:  # compacted, or rows deleted
             self._index, self._files, self._known = IdIndex(), [], set()
         new = sorted(now - self._known)
@@ -183,8 +179,7 @@ class TableWriter:
 
 
 def _refuse_what_files_do_not_say(delta: DeltaTable, store: str, table: TableName) -> None:
-    features = set(delta.protocol().reader_features or ())
-    strange = sorted(features & {"deletionVectors", "columnMapping"})
+    strange = data_files.beyond_files(delta)
     if strange:
         raise StoreError(
             f"table {table} of store {store} uses {', '.join(strange)}, with which another program rewrote it; "

@@ -142,14 +142,14 @@ def grouped(
 
     Args:
         rows: Rows of `corrections.SCHEMA`, ordered by time, interaction and subject.
-        lexicon: Names of the corpus; fixed, so that deduplicating twice changes nothing.
-        activity: Interactions of each subject in the whole log.
-        endorsements: Up-votes of answers, from `endorsements`.
-        jaccard: Least similarity in every field, in (0, 1].
-        asked: Who got the corrected answers, from `askers.last_asked`; without, only the correctors count.
-        semantic: Least cosine in every field of semantic duplicates, in (0, 1]; 0: none are looked for.
-        encoder: Name of the encoder for them (`encoders.encoder`).
-        on: Engine that brings the texts into normal form; None: this process.
+        lexicon: This and the others as for `deduplicate`.
+        activity: As there.
+        endorsements: As there.
+        jaccard: As there.
+        asked: As there.
+        semantic: As there.
+        encoder: As there.
+        on: As there.
 
     Raises:
         ValueError: As `deduplicate`.

@@ -4,6 +4,7 @@ As Python's objects a row of 2 KB takes 10 KB; here it takes the room of its ids
 columns, and 64 bytes for where its texts are.
 """
 
+from abc import abstractmethod
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, Self, cast, overload
@@ -41,9 +42,9 @@ _COLUMNS = (
 class Rows(Sequence[Row]):
     """Rows that are made when they are looked at."""
 
+    @abstractmethod
     def row(self, index: int) -> Row:
         """The row of this index, 0 <= index < len(self)."""
-        raise NotImplementedError
 
     @overload
     def __getitem__(self, index: int) -> Row: ...
