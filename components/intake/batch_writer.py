@@ -4,20 +4,21 @@ What is made of a part is gone before the next one comes: of a batch only the ta
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
-from typing import Any, Literal, get_args
+from datetime import UTC, datetime
+from itertools import accumulate, chain, pairwise
+from typing import Any, Literal, get_args, overload
 
 import numpy as np
 import pyarrow as pa
 
 from flywheel.components.contracts.tables import FeedbackSnapshot
-from flywheel.components.intake import plain_row, pseudonyms, ratings, timestamps
+from flywheel.components.intake import plain_row, pseudonyms, ratings, table_rows, timestamps
 from flywheel.components.intake.draft import Draft
 from flywheel.components.intake.given_ids import safe_ids
 from flywheel.components.intake.plain_draft import make_plain_draft
 from flywheel.components.intake.plain_row import PlainRow
 from flywheel.components.intake.privacy.scrub import scrub_texts
+from flywheel.components.intake.pseudonyms import Pseudonymizer
 from flywheel.components.intake.quarantine import Refusal
 from flywheel.components.intake.raw_row import RawRow
 from flywheel.components.intake.recognition import Recognition
@@ -30,15 +31,6 @@ from flywheel.components.store.engine import Engine
 from flywheel.components.store.table_writer import TableWriter
 from flywheel.components.store.tables import ID_COLUMN, SCHEMAS
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-_INTERACTIONS, _FEEDBACK = SCHEMAS["interactions"], SCHEMAS["feedback"]
-# What all signals of one row have in common, and what is each one's own: places in a row of feedback.
-_SHARED = [
-    _FEEDBACK.names.index(x) for x in ("interaction_id", "subject", "timestamp", "source", "run_id", "attributes")
-]
-_OWN = [place for place in range(len(_FEEDBACK)) if place not in _SHARED]
-_SHARED_SCHEMA, _OWN_SCHEMA = (pa.schema([_FEEDBACK.field(place) for place in places]) for places in (_SHARED, _OWN))
 Table = Literal["interactions", "feedback", "quarantine"]  # what intake writes
 
 
@@ -102,7 +94,7 @@ class BatchWriter:
             there = self._there("interactions", ids), self._there("feedback", signals)
             seen, accepted = self._recognise(drafts, Recognition(*there, self._run_id, self._scrubbed_label), refusals)
         self._count(len(part), seen, accepted, refusals)
-        self._make(accepted, refusals)
+        self._make(accepted, refusals, ids, signals)
 
     def flush(self) -> None:
         """Write the batch."""
@@ -193,25 +185,14 @@ class BatchWriter:
             summary.first = min((summary.first or moments[0], *moments))
             summary.last = max((summary.last or moments[0], *moments))
 
-    def _make(self, drafts: list[Draft], refusals: list[Refusal]) -> None:
-        texts: list[str] = []
-        groups: list[int] = []
-        keys: list[bytes] = []
-        ends = [0]
-        key_of: dict[str, bytes] = {}  # of a conversation's placeholders
-        for number, item in enumerate((*drafts, *refusals)):
-            key = b""
-            if isinstance(item, Draft) and item.named_conversation:
-                key = key_of.get(item.conversation_id, b"")
-                if not key:
-                    key = key_of[item.conversation_id] = item.placeholder_key(self._pseudonyms)
-            mine = item.texts()
-            texts += mine
-            groups += [number] * len(mine)
-            keys += [key] * len(mine)
-            ends.append(len(texts))
-        result = scrub_on(self._engine, texts, groups, keys)
+    def _make(self, drafts: list[Draft], refusals: list[Refusal], ids: list[str], signals: list[str]) -> None:
+        items = [*drafts, *refusals]
+        texts_of = [item.texts() for item in items]
+        texts = list(chain.from_iterable(texts_of))
+        groups = np.repeat(np.arange(len(items)), list(map(len, texts_of))).tolist()
+        result = scrub_on(self._engine, texts, groups, _PlaceholderKeys(groups, items, self._pseudonyms))
         self.summary.pii.update(result.counts)
+        ends = accumulate(map(len, texts_of), initial=0)
         parts = [result.texts[start:end] for start, end in pairwise(ends)]
         made = [
             draft.rows(self._run_id, part, self._scrubbed_label(draft.raw.file))
@@ -221,33 +202,37 @@ class BatchWriter:
             refusal.row(self._run_id, iter(part), self._pseudonyms)
             for refusal, part in zip(refusals, parts[len(drafts) :], strict=True)
         ]
-        interactions = _table(_INTERACTIONS, [row for row, _ in made if row], range(len(_INTERACTIONS)))
-        self._waiting["interactions"].add(interactions, (draft.interaction_id for draft in drafts if draft.content))
-        feedback = _feedback_table([rows for _, rows in made if rows])
-        self._waiting["feedback"].add(feedback, (signal[0] for draft in drafts for signal in draft.signals))
+        self._waiting["interactions"].add(table_rows.interactions(made), ids)
+        self._waiting["feedback"].add(table_rows.feedback(made), signals)
         refused = pa.Table.from_pylist(quarantine, schema=SCHEMAS["quarantine"])
         self._waiting["quarantine"].add(refused, (row["quarantine_id"] for row in quarantine))
 
 
-def _table(schema: pa.Schema, rows: list[tuple[Any, ...]], places: Sequence[int]) -> pa.Table:
-    """Table of what stands at some places of every row."""
-    given = list(zip(*rows, strict=True)) if rows else None
-    arrays = []
-    for field, place in zip(schema, places, strict=True):
-        column = given[place] if given else ()
-        arrays.append(_moments(column, field.type) if field.name == "timestamp" else pa.array(column, field.type))
-    return pa.Table.from_arrays(arrays, schema=schema)
+class _PlaceholderKeys(Sequence[bytes]):
+    """Key of the placeholders of each text, made when it is asked for: few texts hold anything to replace."""
 
+    def __init__(self, groups: list[int], items: list[Draft | Refusal], keys: Pseudonymizer) -> None:
+        self._groups = groups
+        self._items = items
+        self._pseudonyms = keys
+        self._made: dict[str, bytes] = {}  # by conversation
 
-def _feedback_table(signals: list[list[tuple[Any, ...]]]) -> pa.Table:
-    """Table of the signals of several rows; what those of one row have in common is made once and repeated."""
-    own = _table(_OWN_SCHEMA, [signal for row in signals for signal in row], _OWN)
-    shared = _table(_SHARED_SCHEMA, [row[0] for row in signals], _SHARED)
-    shared = shared.take(pa.array(np.repeat(np.arange(len(signals)), [len(row) for row in signals])))
-    columns = [(shared if name in _SHARED_SCHEMA.names else own)[name] for name in _FEEDBACK.names]
-    return pa.Table.from_arrays(columns, schema=_FEEDBACK)
+    def __len__(self) -> int:
+        return len(self._groups)
 
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
 
-def _moments(column: tuple[datetime, ...], kind: pa.DataType) -> pa.Array:
-    """As `pa.array`, which asks every moment for its time zone, in a third of the time."""
-    return pa.array([(moment - _EPOCH) // _MICROSECOND for moment in column], pa.int64()).cast(kind)
+    @overload
+    def __getitem__(self, index: slice) -> list[bytes]: ...
+
+    def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        item = self._items[self._groups[index]]
+        if not (isinstance(item, Draft) and item.named_conversation):
+            return b""
+        key = self._made.get(item.conversation_id)
+        if key is None:
+            key = self._made[item.conversation_id] = item.placeholder_key(self._pseudonyms)
+        return key

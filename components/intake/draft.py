@@ -12,6 +12,7 @@ from flywheel.components.intake.json_text import text_of
 from flywheel.components.intake.pseudonyms import Pseudonymizer
 from flywheel.components.intake.raw_row import RawRow
 from flywheel.components.intake.scrubbed_json import rebuild
+from flywheel.components.intake.table_rows import TableRows
 
 UNKNOWN_LANGUAGE = "und"  # BCP 47: undetermined
 _ORIGIN = "intake"  # attribute that says where a row came from
@@ -29,13 +30,6 @@ class Signal(NamedTuple):
     name: str
     value: float | None
     text: str | None
-
-
-class TableRows(NamedTuple):
-    """Rows for the tables `interactions` (if any) and `feedback`: their values, in the order of the tables' columns."""
-
-    interaction: tuple[Any, ...] | None
-    feedback: list[tuple[Any, ...]]
 
 
 class Draft(msgspec.Struct, gc=False):
@@ -86,38 +80,34 @@ class Draft(msgspec.Struct, gc=False):
         at = len(messages)
         response, version, source, language = scrubbed[at : at + 4]
         more = iter(scrubbed[at + 4 :])
-        signals = self.signals  # by place: names cost a third more
-        said = [None if signal[5] is None else next(more) for signal in signals]
-        names = [next(more) if signal[1] is _SCORE else signal[3] for signal in signals]
+        # by place: names cost a third more
+        own: list[tuple[Any, ...]] = [
+            signal if signal[5] is None else (*signal[:5], next(more)) for signal in self.signals
+        ]
+        own = [signal if signal[1] is not _SCORE else (*signal[:3], next(more), *signal[4:]) for signal in own]
         attributes = rebuild(self.attributes, more) if self.attributes else {}
         intake = {_ORIGIN: self.origin | {"file": origin_file}}
         origin = text_of(intake)
         identity, subject, moment = self.interaction_id, self.subject, self.moment
-        interaction = None
-        if self.content:
-            interaction = (
-                identity,
-                self.conversation_id,
-                subject,
-                moment,
-                version,
-                orjson.dumps(messages).decode(),  # scrubbed, so valid Unicode
-                prompt,
-                response,
-                language or UNKNOWN_LANGUAGE,
-                True,
-                source,
-                run_id,
-                _with_origin(attributes, intake, origin),
-            )
-        if not signals:
-            return _new(TableRows, (interaction, []))
-        kept = origin if self.content else _with_origin(attributes, intake, origin)
-        feedback = [
-            (feedback_id, identity, subject, moment, kind, annotator, name, value, text, source, run_id, kept)
-            for (feedback_id, kind, annotator, _, value, _), name, text in zip(signals, names, said, strict=True)
-        ]
-        return _new(TableRows, (interaction, feedback))
+        if not self.content:
+            shared = (identity, subject, moment, source, run_id, _with_origin(attributes, intake, origin))
+            return _new(TableRows, (None, shared, own))
+        interaction = (
+            identity,
+            self.conversation_id,
+            subject,
+            moment,
+            version,
+            orjson.dumps(messages).decode(),  # scrubbed, so valid Unicode
+            prompt,
+            response,
+            language or UNKNOWN_LANGUAGE,
+            True,
+            source,
+            run_id,
+            _with_origin(attributes, intake, origin),
+        )
+        return _new(TableRows, (interaction, (identity, subject, moment, source, run_id, origin), own))
 
 
 def _with_origin(attributes: dict[str, Any], intake: dict[str, Any], origin: str) -> str:

@@ -16,18 +16,15 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import (
-    ColumnProperties,
     CommitProperties,
     DeltaTable,
     PostCommitHookProperties,
     Transaction,
-    WriterProperties,
-    write_deltalake,
 )
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from flywheel.components.contracts.tables import TableName, TableReference
-from flywheel.components.store import data_files
+from flywheel.components.store import data_files, table_file
 from flywheel.components.store.errors import StoreError
 from flywheel.components.store.location import local_folder, storage_options, table_uri
 from flywheel.components.store.tables import ID_COLUMN, SCHEMAS
@@ -40,10 +37,6 @@ _KEEP_HISTORY: dict[str, str | None] = {
 }
 _ATTEMPTS = 60
 _ROWS = 1024  # of a batch that is read; the engine's own may have as many as a file
-# Ids and texts hardly repeat: a dictionary of them is thrown away when its page is full, after a third of the CPU of a
-# write went into it (measured: 6.0 instead of 8.6 microseconds a row of `interactions`, files of the same size). And
-# nobody asks for the texts from "a" to "b": without statistics the log of the table holds no beginnings of texts.
-TEXTS = frozenset(("messages", "prompt", "response", "correction", "text", "attributes", "row", "record"))
 
 
 @dataclass(frozen=True)
@@ -53,16 +46,6 @@ class Appended:
     reference: TableReference
     inserted: int
     already_there: int
-
-
-def _writer_of(table: TableName) -> WriterProperties:
-    columns = {ID_COLUMN[table]: ColumnProperties(dictionary_enabled=False)}
-    for name in TEXTS.intersection(SCHEMAS[table].names):
-        columns[name] = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE")
-    return WriterProperties(compression="SNAPPY", column_properties=columns)
-
-
-_WRITER: dict[TableName, WriterProperties] = {table: _writer_of(table) for table in SCHEMAS}
 
 
 def append(store: str, table: TableName, rows: pa.Table, batch: str) -> Appended:
@@ -114,17 +97,7 @@ def append_to(
     ids = rows[ID_COLUMN[table]].combine_chunks()
 
     def write(wanted: pa.Array | None, how: CommitProperties, after: PostCommitHookProperties) -> None:
-        new = (
-            rows if wanted is None else rows.filter(wanted)
-        ).combine_chunks()  # of several chunks some lose their order
-        write_deltalake(
-            delta,
-            new,
-            mode="append",
-            commit_properties=how,
-            writer_properties=_WRITER[table],
-            post_commithook_properties=after,
-        )
+        table_file.add(delta, store, table, [rows if wanted is None else rows.filter(wanted)], how, after)
 
     return commit(delta, store, table, ids, write, batch, there, given)
 

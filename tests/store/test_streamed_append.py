@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flywheel.components.store import delta_table, streamed_append
+from flywheel.components.store import delta_table, streamed_append, table_file
 from flywheel.components.store.tables import SCHEMAS
 
 SCHEMA = SCHEMAS["reviews"]
@@ -40,7 +40,7 @@ def test_the_first_row_of_each_id_is_there_once_whoever_wrote_it(tmp_path):
 def test_the_rows_lie_in_their_order_in_groups_of_bounded_size(tmp_path, monkeypatch, remote):
     monkeypatch.setattr(streamed_append, "_GROUP", 500)
     if remote:  # through deltalake's own file system, as in an object store
-        monkeypatch.setattr(streamed_append, "local_folder", lambda store: None)
+        monkeypatch.setattr(table_file, "local_folder", lambda store: None)
     names = [f"{(7 * n) % 40:02d}" for n in range(40)]
     append(str(tmp_path), rows_of(names))
     (path,) = tmp_path.glob("**/*.parquet")

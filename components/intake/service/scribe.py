@@ -29,7 +29,6 @@ from flywheel.components.intake.records import ReadRecord, Refused, read_record
 from flywheel.components.intake.service import cloud_events, inference_payload
 from flywheel.components.intake.service.cloud_events import InferenceEvent
 from flywheel.components.intake.service.half import HalfDraft
-from flywheel.components.store.tables import SCHEMAS
 
 RUN_ID = "serve-intake"
 
@@ -161,8 +160,8 @@ class Scribe:
         page.entries.append(
             _line(
                 {
-                    "interactions": [_named("interactions", rows.interaction)] if rows.interaction else [],
-                    "feedback": [_named("feedback", row) for row in rows.feedback],
+                    "interactions": rows.interactions(),
+                    "feedback": rows.feedback(),
                 }
             )
         )
@@ -185,10 +184,6 @@ class _Reading:
             return [text for text in (self.record.record.interaction, self.record.record.conversation) if text]
         talk = self.payload.conversation if isinstance(self.payload, inference_payload.Request) else ""
         return [text for text in (self.event.identity if self.event else "", talk) if text]
-
-
-def _named(table: Literal["interactions", "feedback"], row: tuple[Any, ...]) -> dict[str, Any]:
-    return dict(zip(SCHEMAS[table].names, row, strict=True))
 
 
 def _feedback(value: dict[str, Any], now: datetime) -> ReadRecord:
