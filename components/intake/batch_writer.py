@@ -87,14 +87,13 @@ class BatchWriter:
         drafts, refusals = self._read(part)
         ids = [draft.interaction_id for draft in drafts if draft.content]
         signals = [signal.feedback_id for draft in drafts for signal in draft.signals]
-        alone = len(set(ids)) == len(drafts) and len(set(signals)) == len(signals)
-        if alone and not (self._may_be_there("interactions", ids) or self._may_be_there("feedback", signals)):
+        if self._all_new("interactions", ids) & self._all_new("feedback", signals) and len(ids) == len(drafts):
             seen = accepted = drafts  # all rows are interactions that nobody has seen: most parts
         else:
             there = self._there("interactions", ids), self._there("feedback", signals)
             seen, accepted = self._recognise(drafts, Recognition(*there, self._run_id, self._scrubbed_label), refusals)
         self._count(len(part), seen, accepted, refusals)
-        self._make(accepted, refusals, ids, signals)
+        self._make(accepted, refusals)
 
     def flush(self) -> None:
         """Write the batch."""
@@ -162,8 +161,8 @@ class BatchWriter:
         given = next((value[name] for name in names if isinstance(value.get(name), str | int)), None)
         return "" if given is None else f"; interaction {safe_ids([str(given)], self._pseudonyms)[str(given)]}"
 
-    def _may_be_there(self, table: Table, ids: list[str]) -> bool:
-        return self._waiting[table].holds_any(ids) or self._tables[table].may_hold_any(ids)
+    def _all_new(self, table: Table, ids: list[str]) -> bool:
+        return self._waiting[table].expect(ids) and not self._tables[table].may_hold_any(ids)
 
     def _there(self, table: Table, ids: list[str]) -> pa.Table:
         columns = [ID_COLUMN[table], "run_id", "attributes"]
@@ -185,7 +184,7 @@ class BatchWriter:
             summary.first = min((summary.first or moments[0], *moments))
             summary.last = max((summary.last or moments[0], *moments))
 
-    def _make(self, drafts: list[Draft], refusals: list[Refusal], ids: list[str], signals: list[str]) -> None:
+    def _make(self, drafts: list[Draft], refusals: list[Refusal]) -> None:
         items = [*drafts, *refusals]
         texts_of = [item.texts() for item in items]
         texts = list(chain.from_iterable(texts_of))
@@ -202,10 +201,9 @@ class BatchWriter:
             refusal.row(self._run_id, iter(part), self._pseudonyms)
             for refusal, part in zip(refusals, parts[len(drafts) :], strict=True)
         ]
-        self._waiting["interactions"].add(table_rows.interactions(made), ids)
-        self._waiting["feedback"].add(table_rows.feedback(made), signals)
-        refused = pa.Table.from_pylist(quarantine, schema=SCHEMAS["quarantine"])
-        self._waiting["quarantine"].add(refused, (row["quarantine_id"] for row in quarantine))
+        self._waiting["interactions"].add(table_rows.interactions(made))
+        self._waiting["feedback"].add(table_rows.feedback(made))
+        self._waiting["quarantine"].add(pa.Table.from_pylist(quarantine, schema=SCHEMAS["quarantine"]))
 
 
 class _PlaceholderKeys(Sequence[bytes]):

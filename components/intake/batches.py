@@ -52,11 +52,12 @@ def read_batches(
                 for row in joiner.offer(read):
                     part.append(row)
                     size += len(row.text) or row.size
-            if before + len(part) >= rows or size >= _BATCH_BYTES:
+            held = len(part)
+            if before + held >= rows or size >= _BATCH_BYTES:
                 yield Part(part, True)
                 part, before, size = [], 0, 0
-            elif len(part) >= part_rows:
-                before += len(part)
+            elif held >= part_rows:
+                before += held
                 yield Part(part, False)
                 part = []
         if part or before:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,7 +17,6 @@ from flywheel.components.intake.table_rows import TableRows
 
 UNKNOWN_LANGUAGE = "und"  # BCP 47: undetermined
 _ORIGIN = "intake"  # attribute that says where a row came from
-_COMPACT = f'{{"{_ORIGIN}":{{'  # as orjson writes it
 _SCORE = SignalKind.SCORE
 _new = tuple.__new__  # half the time of calling a NamedTuple
 
@@ -49,7 +49,7 @@ class Draft(msgspec.Struct, gc=False):
     messages: list[list[str]]  # role and content of each
     free_text: list[str]  # in the order of `texts`
     attributes: dict[str, Any]
-    origin: dict[str, Any]  # where it came from: kept with it, so that a repeated attempt recognises its own rows
+    origin: str  # where in the file it came from, as JSON's members: by it a repeated attempt recognises its own rows
     named_conversation: bool  # whether the row itself names its conversation
 
     def placeholder_key(self, pseudonyms: Pseudonymizer) -> bytes:
@@ -86,11 +86,10 @@ class Draft(msgspec.Struct, gc=False):
         ]
         own = [signal if signal[1] is not _SCORE else (*signal[:3], next(more), *signal[4:]) for signal in own]
         attributes = rebuild(self.attributes, more) if self.attributes else {}
-        intake = {_ORIGIN: self.origin | {"file": origin_file}}
-        origin = text_of(intake)
+        origin = f'{{"{_ORIGIN}":{{{_members_of_file(origin_file)},{self.origin}}}}}'
         identity, subject, moment = self.interaction_id, self.subject, self.moment
         if not self.content:
-            shared = (identity, subject, moment, source, run_id, _with_origin(attributes, intake, origin))
+            shared = (identity, subject, moment, source, run_id, _with_origin(attributes, origin))
             return _new(TableRows, (None, shared, own))
         interaction = (
             identity,
@@ -105,22 +104,31 @@ class Draft(msgspec.Struct, gc=False):
             True,
             source,
             run_id,
-            _with_origin(attributes, intake, origin),
+            _with_origin(attributes, origin),
         )
         return _new(TableRows, (interaction, (identity, subject, moment, source, run_id, origin), own))
 
 
-def _with_origin(attributes: dict[str, Any], intake: dict[str, Any], origin: str) -> str:
-    """As `text_of(attributes | intake)`; `origin` is `text_of(intake)`, which is not written again."""
+def members(value: dict[str, Any]) -> str:
+    """Write the members of an object as JSON does, without the braces."""
+    return text_of(value)[1:-1]
+
+
+@lru_cache(16)
+def _members_of_file(label: str) -> str:
+    return members({"file": label})
+
+
+def _with_origin(attributes: dict[str, Any], origin: str) -> str:
+    """Write the attributes and the origin, which takes the place of an attribute of its name."""
     if not attributes:
         return origin
-    if _ORIGIN in attributes or not origin.startswith(_COMPACT):
-        return text_of(attributes | intake)
-    try:
-        mine = orjson.dumps(attributes, default=str).decode()
-    except TypeError:  # what orjson refuses is written another way, and then all of it
-        return text_of(attributes | intake)
-    return f"{mine[:-1]},{origin[1:]}"
+    if _ORIGIN not in attributes:
+        try:
+            return f"{orjson.dumps(attributes, default=str)[:-1].decode()},{origin[1:]}"
+        except TypeError:  # what orjson refuses is written another way, and then all of it
+            pass
+    return text_of(attributes | orjson.loads(origin))
 
 
 def canonical(value: Any) -> bytes:

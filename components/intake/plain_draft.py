@@ -41,50 +41,43 @@ def _draft(raw: RawRow, row: PlainRow, safe_ids: dict[str, str], pseudonyms: Pse
     of, dumps = pseudonyms.of, orjson.dumps
     content = of("content", dumps((messages, response, version, user)))
     # orjson writes a moment in UTC as `isoformat` does.
-    identity = (
-        of("interaction", dumps([content, conversation, moment])) if interaction is None else safe_ids[interaction]
-    )
+    if interaction is None:
+        identity = of("interaction", dumps([content, conversation, moment]))
+    else:
+        identity = safe_ids[interaction]
     conversation_id = identity if conversation is None else safe_ids[conversation]
     texts = [text for _, text in messages]
     texts += (response or "", version or "", source, language or "")
     said = row.signals
-    signals: list[Signal] = []
-
-    def add(kind: SignalKind, annotator: Annotator, name: str, value: float | None, text: str | None) -> None:
-        key = of("feedback", dumps((identity, kind, annotator, name, value, text, moment)))
-        signals.append(_new(Signal, (key, kind, annotator, name, value, text)))
-
+    told: list[tuple[SignalKind, Annotator, str, float | None, str | None]] = []
     if said.rating is not None:
-        add(_RATING, _USER, "rating", float(said.rating), None)
+        told.append((_RATING, _USER, "rating", float(said.rating), None))
     if said.correction is not None:
-        add(_CORRECTION, _USER, "correction", None, said.correction)
+        told.append((_CORRECTION, _USER, "correction", None, said.correction))
         texts.append(said.correction)
     if said.comment is not None:
-        add(_COMMENT, _USER, "comment", None, said.comment)
+        told.append((_COMMENT, _USER, "comment", None, said.comment))
         texts.append(said.comment)
     if said.latency_ms is not None:
-        add(_AUTOMATED, _CODE, "latency_ms", said.latency_ms, None)
+        told.append((_AUTOMATED, _CODE, "latency_ms", said.latency_ms, None))
     if said.tokens is not None:
-        add(_AUTOMATED, _CODE, "tokens", float(said.tokens), None)
+        told.append((_AUTOMATED, _CODE, "tokens", float(said.tokens), None))
+    signals = [_new(Signal, (of("feedback", dumps((identity, *signal, moment))), *signal)) for signal in told]
     if attributes:
         collect(attributes, texts)
-    origin = {"file": raw.file, "line": raw.line, "format": _SHAPE}
-    if raw.part:
-        origin["part"] = raw.part
-    origin["content"] = content
-    subject = pseudonyms.of_person(f"conversation:{conversation_id}" if user is None else f"user:{user}")
+    part = f'"part":{raw.part},' if raw.part else ""
     return Draft(
         raw,
         _SHAPE,
         moment,
         identity,
         conversation_id,
-        subject,
+        pseudonyms.of_person(f"conversation:{conversation_id}" if user is None else f"user:{user}"),
         content,
         signals,
         messages,
         texts,
         attributes,
-        origin,
+        f'"line":{raw.line},"format":"{_SHAPE}",{part}"content":"{content}"',
         conversation is not None,
     )

@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 from flywheel.components.contracts.feedback import Annotator, Score, SignalKind
-from flywheel.components.intake.draft import Draft, Signal, canonical
+from flywheel.components.intake.draft import Draft, Signal, canonical, members
 from flywheel.components.intake.pseudonyms import SUBJECT, Pseudonymizer
 from flywheel.components.intake.raw_row import RawRow
 from flywheel.components.intake.records import ReadRecord
@@ -37,7 +38,7 @@ def make_draft(raw: RawRow, read: ReadRecord, safe_ids: dict[str, str], pseudony
         identity = canonical([interaction_id, kind, annotator, name, value, text, moment])
         signals.append(Signal(pseudonyms.of("feedback", identity), kind, annotator, name, value, text))
     person = f"user:{record.user}" if record.user else f"conversation:{conversation_id}"
-    origin = {"file": raw.file, "line": raw.line, "format": read.shape}
+    origin: dict[str, Any] = {"line": raw.line, "format": read.shape}
     origin |= {"part": raw.part} if raw.part else {}
     origin |= {"content": content} if content else {}
     origin |= {"time_assumed": True} if read.time_assumed else {}
@@ -58,7 +59,7 @@ def make_draft(raw: RawRow, read: ReadRecord, safe_ids: dict[str, str], pseudony
         messages=messages,
         free_text=_texts(read, signals),
         attributes=record.attributes,
-        origin=origin,
+        origin=members(origin),
         named_conversation=bool(record.conversation),
     )
 

@@ -1,6 +1,6 @@
 """Rows of a batch that are made and not written yet: a batch is made in parts, and one commit writes it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,20 +22,27 @@ class WaitingRows:
         self._parts: list[pa.Table] = []
         self._ids: set[str] = set()
 
-    def add(self, rows: pa.Table, ids: Iterable[str]) -> None:
+    def expect(self, ids: Sequence[str]) -> bool:
+        """Note the ids of rows that may come.
+
+        Args:
+            ids: The ids.
+
+        Returns:
+            Whether all are new: none twice, and none noted since the last `take`. If so, no row with one of them waits.
+        """
+        before = len(self._ids)
+        self._ids.update(ids)
+        return len(self._ids) - before == len(ids)
+
+    def add(self, rows: pa.Table) -> None:
         """Let rows wait.
 
         Args:
             rows: Rows with the table's columns.
-            ids: At least their ids, each once or more.
         """
         if rows.num_rows:
             self._parts.append(rows)
-            self._ids.update(ids)
-
-    def holds_any(self, ids: Sequence[str]) -> bool:
-        """Whether a row with one of the ids waits."""
-        return not self._ids.isdisjoint(ids)
 
     def lookup(self, ids: Sequence[str], columns: list[str]) -> pa.Table:
         """Return what waits with the given ids.
@@ -44,11 +51,9 @@ class WaitingRows:
             ids: Ids looked for.
             columns: Columns wanted.
         """
-        wanted = self._ids.intersection(ids)
-        if not wanted:
-            return self._schema.empty_table().select(columns)
-        mask = pa.array(sorted(wanted), pa.string())
-        return pa.concat_tables(rows.filter(pc.is_in(rows[self._id], mask)).select(columns) for rows in self._parts)
+        mask = pa.array(ids, pa.string())
+        found = [rows.filter(pc.is_in(rows[self._id], mask)).select(columns) for rows in self._parts]
+        return pa.concat_tables([self._schema.empty_table().select(columns), *found])
 
     def take(self) -> pa.Table:
         """Return all that waits, in the order given; nothing waits then."""

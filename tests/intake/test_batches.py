@@ -57,14 +57,22 @@ def test_what_waits_is_looked_up_and_taken_once():
         return dict.fromkeys(schema.names, "x") | {"quarantine_id": f"q{number}", "line": number}
 
     waiting = WaitingRows("quarantine")
-    assert not waiting.holds_any(["q1"])
     for numbers in ((1, 2), (), (3, 1)):
-        rows = pa.Table.from_pylist([row(number) for number in numbers], schema=schema)
-        waiting.add(rows, rows["quarantine_id"].to_pylist())
-    assert waiting.holds_any(["q9", "q3"])
-    assert not waiting.holds_any(["q9"])
+        waiting.add(pa.Table.from_pylist([row(number) for number in numbers], schema=schema))
     assert waiting.lookup(["q9"], ["line"]).num_rows == 0
     assert waiting.lookup(["q1", "q3"], ["line"]).to_pydict() == {"line": [1, 3, 1]}
     assert waiting.take()["line"].to_pylist() == [1, 2, 3, 1]
     assert waiting.take().num_rows == 0
-    assert not waiting.holds_any(["q1"])
+    assert waiting.lookup(["q1"], ["line"]).num_rows == 0
+
+
+def test_ids_are_new_once_until_the_batch_is_taken():
+    waiting = WaitingRows("quarantine")
+    assert waiting.expect(["a", "b"])
+    assert waiting.expect([])
+    assert waiting.expect(["c"])
+    assert not waiting.expect(["d", "b"])
+    assert not waiting.expect(["d"])
+    assert not waiting.expect(["e", "e"])
+    waiting.take()
+    assert waiting.expect(["a", "e"])
