@@ -1,7 +1,8 @@
 """Write one Parquet file of a Delta table and commit it in one version of the table.
 
 pyarrow writes the file and deltalake commits it: deltalake's own writer sends the rows through a query engine, holds
-the whole file until it is written, and takes half again the CPU time (measured with `scripts/bench curation`).
+the whole file until it is written, and takes half again the CPU time (measured with `scripts/bench curation`). It is
+asked where a table has rules that a file alone does not keep.
 """
 
 import json
@@ -16,7 +17,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
 from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction
@@ -29,6 +30,7 @@ from flywheel.components.store.tables import ID_COLUMN, SCHEMAS
 # write went into it. And nobody asks for the texts from "a" to "b": without statistics the log of the table holds no
 # beginnings of texts.
 TEXTS = frozenset(("messages", "prompt", "response", "correction", "text", "attributes", "row", "record"))
+_RULES = ("delta.constraints.", "delta.columnMapping.")
 _LONGEST_BOUND = 64  # characters: longer ones tell a reader little and make the log long
 
 
@@ -55,6 +57,16 @@ def add(
         DeltaError: The commit failed.
         OSError: The file cannot be written.
     """
+    if _asks_for_more(delta):
+        batches = (batch for group in rows for batch in group.to_batches())
+        write_deltalake(
+            delta,
+            pa.RecordBatchReader.from_batches(SCHEMAS[table], batches),
+            mode="append",
+            commit_properties=how,
+            post_commithook_properties=after,
+        )
+        return
     name = f"part-00000-{uuid.uuid4()}-c000.snappy.parquet"
     folder = local_folder(store)
     remote = None if folder is not None else pafs.PyFileSystem(DeltaStorageHandler.from_table(delta._table))
@@ -82,6 +94,16 @@ def add(
         remove()
         raise
     delta.update_incremental()
+
+
+def _asks_for_more(delta: DeltaTable) -> bool:
+    """Whether somebody gave the table constraints, partitions or the like, which deltalake's own writer keeps."""
+    metadata = delta.metadata()
+    return bool(
+        metadata.partition_columns
+        or any(name.startswith(_RULES) for name in metadata.configuration)
+        or any(field.metadata for field in delta.schema().fields)
+    )
 
 
 def _write(stream: IO[bytes], table: TableName, rows: Iterable[pa.Table]) -> pq.FileMetaData:
@@ -115,8 +137,9 @@ def statistics(file: pq.FileMetaData) -> dict[str, Any]:
     nulls: dict[str, int] = {}
     least: dict[str, Any] = {}
     most: dict[str, Any] = {}
+    filled = [group for group in map(file.row_group, range(file.num_row_groups)) if group.num_rows]
     for place, name in enumerate(file.schema.names):
-        groups = [file.row_group(number).column(place).statistics for number in range(file.num_row_groups)]
+        groups = [group.column(place).statistics for group in filled]
         if not groups or not all(group is not None and group.has_null_count for group in groups):
             continue
         nulls[name] = sum(group.null_count for group in groups)
