@@ -87,7 +87,8 @@ class BatchWriter:
         drafts, refusals = self._read(part)
         ids = [draft.interaction_id for draft in drafts if draft.content]
         signals = [signal.feedback_id for draft in drafts for signal in draft.signals]
-        if self._all_new("interactions", ids) & self._all_new("feedback", signals) and len(ids) == len(drafts):
+        new = self._all_new("interactions", ids), self._all_new("feedback", signals)  # both note what they are asked
+        if all(new) and len(ids) == len(drafts):
             seen = accepted = drafts  # all rows are interactions that nobody has seen: most parts
         else:
             there = self._there("interactions", ids), self._there("feedback", signals)
