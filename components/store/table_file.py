@@ -10,6 +10,7 @@ import math
 import time
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -73,10 +74,11 @@ def add(
     path = name if folder is None else str(folder / table / name)
 
     def remove() -> None:
-        if remote is None:
-            Path(path).unlink(missing_ok=True)
-        elif remote.get_file_info(path).type == pafs.FileType.File:
-            remote.delete_file(path)
+        with suppress(OSError):  # a file that no version names costs room only; why it was to go matters more
+            if remote is None:
+                Path(path).unlink(missing_ok=True)
+            elif remote.get_file_info(path).type == pafs.FileType.File:
+                remote.delete_file(path)
 
     try:
         with open(path, "wb") if remote is None else remote.open_output_stream(path) as stream:

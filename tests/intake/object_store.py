@@ -1,10 +1,21 @@
-"""A small S3 on loopback: enough of the protocol to list and read a folder's files (ListObjectsV2, HEAD, ranged GET)."""
+"""A small S3 on loopback: enough of the protocol to list, read, write and delete a folder's files.
 
+python object_store.py ROOT
+
+Serves and prints its address. Writers need a process of its own: pyarrow may hold the interpreter's lock while it writes.
+Conditional writes (`If-None-Match: *`) and uploads in parts are as S3 documents them.
+"""
+
+import hashlib
+import re
+import sys
 import threading
+import uuid
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, unescape
 
 _MODIFIED = "2026-11-20T09:00:00.000Z"
 
@@ -14,10 +25,12 @@ class ObjectStore:
 
     def __init__(self, root: Path) -> None:
         self.requests: list[str] = []
-        outer = self
+        outer, writing = self, threading.Lock()
+        uploads: dict[str, dict[int, bytes]] = {}
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # else every answer waits 40 ms for an acknowledgement
 
             def do_HEAD(self):
                 self._object(body=False)
@@ -36,7 +49,7 @@ class ObjectStore:
                 keys, folders = [], set()
                 for path in sorted((root / bucket).rglob("*")):
                     key = path.relative_to(root / bucket).as_posix()
-                    if not path.is_file() or not key.startswith(prefix):
+                    if not path.is_file() or not key.startswith(prefix) or key <= query.get("start-after", [""])[0]:
                         continue
                     head, found, _ = key[len(prefix) :].partition(delimiter) if delimiter else (key, "", "")
                     if found:
@@ -77,6 +90,56 @@ class ObjectStore:
                     status, data = 206, data[int(first) : end + 1]
                 self._answer(status, data, headers, body)
 
+            def do_PUT(self):
+                parts = urlsplit(self.path)
+                query = parse_qs(parts.query)
+                data = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.requests.append(f"PUT {unquote(parts.path).strip('/')}")
+                if "uploadId" in query:
+                    uploads[query["uploadId"][0]][int(query["partNumber"][0])] = data
+                    self._answer(200, b"", {"ETag": f'"{hashlib.md5(data).hexdigest()}"'})
+                else:
+                    self._put(data)
+
+            def do_POST(self):
+                parts = urlsplit(self.path)
+                query = parse_qs(parts.query, keep_blank_values=True)
+                said = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+                outer.requests.append(f"POST {unquote(parts.path).strip('/')}")
+                if "delete" in query:
+                    for key in re.findall("<Key>(.*?)</Key>", said):
+                        (root / unquote(parts.path).strip("/") / unescape(key)).unlink(missing_ok=True)
+                    self._answer(200, b"<DeleteResult></DeleteResult>", {"Content-Type": "application/xml"})
+                elif "uploads" in query:
+                    number = uuid.uuid4().hex
+                    uploads[number] = {}
+                    text = (
+                        f"<InitiateMultipartUploadResult><UploadId>{number}</UploadId></InitiateMultipartUploadResult>"
+                    )
+                    self._answer(200, text.encode(), {"Content-Type": "application/xml"})
+                else:
+                    made = uploads.pop(query["uploadId"][0])
+                    self._put(
+                        b"".join(data for _, data in sorted(made.items())),
+                        '<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>',
+                    )
+
+            def _put(self, data, said=""):
+                path = root / unquote(urlsplit(self.path).path).strip("/")
+                with writing:
+                    if self.headers.get("If-None-Match") == "*" and path.is_file():
+                        self._answer(412, b"<Error><Code>PreconditionFailed</Code></Error>", {})
+                        return
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(data)
+                self._answer(200, said.encode(), {"ETag": '"e"'})
+
+            def do_DELETE(self):
+                path = root / unquote(urlsplit(self.path).path).strip("/")
+                outer.requests.append(f"DELETE {path.relative_to(root)}")
+                path.unlink(missing_ok=True)
+                self._answer(204, b"", {})
+
             def _answer(self, status, data, headers, body=True):
                 self.send_response(status)
                 for name, value in headers.items():
@@ -84,7 +147,8 @@ class ObjectStore:
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 if body:
-                    self.wfile.write(data)
+                    with suppress(BrokenPipeError):  # a reader that has all it wants hangs up
+                        self.wfile.write(data)
 
             def log_message(self, *_):
                 pass
@@ -98,3 +162,8 @@ class ObjectStore:
         """Stop serving."""
         self._server.shutdown()
         self._server.server_close()
+
+
+if __name__ == "__main__":
+    print(ObjectStore(Path(sys.argv[1])).endpoint, flush=True)
+    threading.Event().wait()

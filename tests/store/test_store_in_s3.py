@@ -1,0 +1,115 @@
+"""The feedback store in an object store: written, followed and raced for as on a disk."""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+import pyarrow as pa
+import pytest
+
+from flywheel.components.contracts.feedback import SCHEMA
+from flywheel.components.intake.ingest import ingest
+from flywheel.components.store import delta_table, streamed_append
+from flywheel.components.store.tables import SCHEMAS
+from tests.intake import object_store
+from tests.store.test_delta_table import rows
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+TABLES = ("interactions", "feedback", "quarantine")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """Folder of the bucket, and the server's address."""
+    root = tmp_path_factory.mktemp("s3")
+    server = subprocess.Popen([sys.executable, object_store.__file__, str(root)], stdout=subprocess.PIPE, text=True)
+    try:
+        yield root / "bucket", server.stdout.readline().strip()
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+@pytest.fixture
+def bucket(served, monkeypatch):
+    folder, endpoint = served
+    options = {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "k",
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "AWS_REGION": "us-east-1",
+        "AWS_ALLOW_HTTP": "true",
+    }
+    monkeypatch.setenv("FLYWHEEL_STORAGE_OPTIONS", json.dumps(options))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("FLYWHEEL_PSEUDONYM_KEY", "0123456789abcdef" * 2)
+    return folder
+
+
+def write_log(path: Path, names: range) -> None:
+    lines = [
+        {
+            "schema": SCHEMA,
+            "interaction": f"i{name}",
+            "timestamp": "2026-11-20T12:00:00Z",
+            "messages": [{"role": "user", "content": f"question {name}"}],
+            "response": "answer",
+            "signals": {"rating": 1},
+        }
+        for name in names
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines) + "no json\n")
+
+
+def test_intake_writes_what_it_writes_to_a_disk(bucket, tmp_path):
+    log, there, here = tmp_path / "log.jsonl", "s3://bucket/store", str(tmp_path / "store")
+    write_log(log, range(40))
+    for store in (there, here):
+        first = ingest(str(log), store, "r1", now=NOW, batch_rows=15)
+        assert (first.accepted, first.duplicates, first.quarantined) == (40, 0, {"not_json": 1})
+        again = ingest(str(log), store, "r1", now=NOW, batch_rows=15)  # a repeated attempt
+        assert (again.accepted, again.duplicates, sum(again.new_rows.values())) == (40, 0, 0)
+        assert again.snapshot.interactions.version == first.snapshot.interactions.version
+    write_log(log, range(30, 50))
+    for store in (there, here):
+        more = ingest(str(log), store, "r2", now=NOW)
+        assert (more.accepted, more.duplicates) == (10, 10)
+    for table in TABLES:
+        both = [delta_table.read(delta_table.latest(store, table)) for store in (there, here)]
+        assert both[0].num_rows and both[0].equals(both[1])
+
+
+def test_racing_writers_write_each_id_once(bucket):
+    store = "s3://bucket/raced"
+    delta_table.latest(store, "quarantine")
+
+    def write(start):
+        one = rows(*(f"{number:02}" for number in range(start, start + 10)))
+        if start % 2:
+            return delta_table.append(store, "quarantine", one, f"w{start}").inserted
+        ids = one["quarantine_id"].combine_chunks()
+        return streamed_append.append(store, "quarantine", ids, lambda: iter(one.to_batches()), f"w{start}").inserted
+
+    with ThreadPoolExecutor(4) as pool:
+        written = sum(pool.map(write, range(12)))
+    latest = delta_table.latest(store, "quarantine")
+    assert written == delta_table.count(latest) == 21
+    assert delta_table.read(latest)["quarantine_id"].to_pylist() == [f"{number:02}" for number in range(21)]
+    files = list(bucket.glob("raced/quarantine/*.parquet"))
+    assert len(files) == latest.version  # who lost a race took its file away
+
+
+def test_a_file_that_takes_several_parts_to_upload(bucket):
+    schema = SCHEMAS["quarantine"]
+    names = [f"{number:06}" for number in range(12_000)]
+    column = {field.name: names for field in schema} | {"line": range(12_000)}
+    random = Random(1)
+    column["row"] = [random.randbytes(400).hex() for _ in names]
+    table = pa.table({field.name: pa.array(column[field.name], field.type) for field in schema}, schema)
+    reference = delta_table.append("s3://bucket/large", "quarantine", table, "b").reference
+    assert delta_table.read(reference).equals(table)
