@@ -3,7 +3,8 @@
 python object_store.py ROOT
 
 Serves and prints its address. Writers need a process of its own: pyarrow may hold the interpreter's lock while it writes.
-Conditional writes (`If-None-Match: *`) and uploads in parts are as S3 documents them.
+Conditional writes (`If-None-Match: *`) and uploads in parts are as S3 documents them; Google's XML API is the same but
+for the name of the condition.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape, unescape
 
+_GOOGLE_NEW = "x-goog-if-generation-match"
 _MODIFIED = "2026-11-20T09:00:00.000Z"
 
 
@@ -127,7 +129,8 @@ class ObjectStore:
             def _put(self, data, said=""):
                 path = root / unquote(urlsplit(self.path).path).strip("/")
                 with writing:
-                    if self.headers.get("If-None-Match") == "*" and path.is_file():
+                    new = self.headers.get("If-None-Match") == "*" or self.headers.get(_GOOGLE_NEW) == "0"
+                    if new and path.is_file():
                         self._answer(412, b"<Error><Code>PreconditionFailed</Code></Error>", {})
                         return
                     path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from tests.intake import object_store
 from tests.store.test_delta_table import rows
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
+GOOGLE_KEY = {"disable_oauth": True, "client_email": "", "private_key": "", "private_key_id": ""}
 TABLES = ("interactions", "feedback", "quarantine")
 
 
@@ -35,20 +36,24 @@ def served(tmp_path_factory):
         server.stdout.close()
 
 
-@pytest.fixture
-def bucket(served, monkeypatch):
+@pytest.fixture(params=["s3", "gs"])
+def bucket(served, request, monkeypatch):
+    """Its folder, and its address."""
     folder, endpoint = served
     options = {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ACCESS_KEY_ID": "k",
-        "AWS_SECRET_ACCESS_KEY": "s",
-        "AWS_REGION": "us-east-1",
-        "AWS_ALLOW_HTTP": "true",
+        "s3": {
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_ACCESS_KEY_ID": "k",
+            "AWS_SECRET_ACCESS_KEY": "s",
+            "AWS_REGION": "us-east-1",
+            "AWS_ALLOW_HTTP": "true",
+        },
+        "gs": {"GOOGLE_SERVICE_ACCOUNT_KEY": json.dumps(GOOGLE_KEY | {"gcs_base_url": endpoint})},
     }
-    monkeypatch.setenv("FLYWHEEL_STORAGE_OPTIONS", json.dumps(options))
+    monkeypatch.setenv("FLYWHEEL_STORAGE_OPTIONS", json.dumps(options[request.param]))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("FLYWHEEL_PSEUDONYM_KEY", "0123456789abcdef" * 2)
-    return folder
+    return folder / request.param, f"{request.param}://bucket/{request.param}"
 
 
 def write_log(path: Path, names: range) -> None:
@@ -67,7 +72,7 @@ def write_log(path: Path, names: range) -> None:
 
 
 def test_intake_writes_what_it_writes_to_a_disk(bucket, tmp_path):
-    log, there, here = tmp_path / "log.jsonl", "s3://bucket/store", str(tmp_path / "store")
+    log, there, here = tmp_path / "log.jsonl", f"{bucket[1]}/store", str(tmp_path / "store")
     write_log(log, range(40))
     for store in (there, here):
         first = ingest(str(log), store, "r1", now=NOW, batch_rows=15)
@@ -85,7 +90,8 @@ def test_intake_writes_what_it_writes_to_a_disk(bucket, tmp_path):
 
 
 def test_racing_writers_write_each_id_once(bucket):
-    store = "s3://bucket/raced"
+    folder, address = bucket
+    store = f"{address}/raced"
     delta_table.latest(store, "quarantine")
 
     def write(start):
@@ -100,7 +106,7 @@ def test_racing_writers_write_each_id_once(bucket):
     latest = delta_table.latest(store, "quarantine")
     assert written == delta_table.count(latest) == 21
     assert delta_table.read(latest)["quarantine_id"].to_pylist() == [f"{number:02}" for number in range(21)]
-    files = list(bucket.glob("raced/quarantine/*.parquet"))
+    files = list(folder.glob("raced/quarantine/*.parquet"))
     assert len(files) == latest.version  # who lost a race took its file away
 
 
@@ -111,5 +117,5 @@ def test_a_file_that_takes_several_parts_to_upload(bucket):
     random = Random(1)
     column["row"] = [random.randbytes(400).hex() for _ in names]
     table = pa.table({field.name: pa.array(column[field.name], field.type) for field in schema}, schema)
-    reference = delta_table.append("s3://bucket/large", "quarantine", table, "b").reference
+    reference = delta_table.append(f"{bucket[1]}/large", "quarantine", table, "b").reference
     assert delta_table.read(reference).equals(table)
