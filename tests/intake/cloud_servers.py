@@ -1,4 +1,5 @@
-"""Small servers of Google's and Azure's storage on loopback: enough of both protocols to list and read a folder's files.
+"""Small servers of Google's and Azure's storage on loopback: enough of both protocols to list and read a folder's files,
+and of Azure's to write and delete them.
 
 python cloud_servers.py ROOT REQUESTS
 
@@ -6,9 +7,12 @@ Prints its port. It must be a process of its own: pyarrow holds the interpreter'
 """
 
 import json
+import re
 import sys
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
@@ -27,8 +31,11 @@ BLOB_HEADERS = {
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else every answer waits 40 ms for an acknowledgement
     root: Path
     requests: Path
+    writing = threading.Lock()
+    blocks: ClassVar[dict[tuple[Path, str], bytes]] = {}
 
     def do_GET(self):
         parts = urlsplit(self.path)
@@ -45,6 +52,39 @@ class Handler(BaseHTTPRequestHandler):
             self._azure(self.root / container, name, query)
 
     do_HEAD = do_GET
+
+    def do_PUT(self):
+        """A blob of Azure: at once, a block of it, or the list of its blocks."""
+        parts = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        path = self.root / unquote(parts.path).removeprefix(AZURE)
+        if query.get("comp") == "block":
+            self.blocks[path, query["blockid"]] = data
+        else:
+            if query.get("comp") == "blocklist":
+                found = re.findall("<(?:Uncommitted|Latest)>(.*?)</", data.decode())
+                data = b"".join(self.blocks.pop((path, block)) for block in found)
+            with self.writing:
+                if self.headers.get("If-None-Match") == "*" and path.is_file():
+                    self._answer(409, b"", AZURE_HEADERS | {"x-ms-error-code": "BlobAlreadyExists"})
+                    return
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+        self._answer(201, b"", AZURE_HEADERS)
+
+    def do_POST(self):
+        """A batch of Azure, in which blobs are deleted."""
+        asked = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        told = []
+        for number, place in enumerate(re.findall(r"DELETE (\S+?)(?:\?\S*)? HTTP", asked)):
+            (self.root / unquote(place).removeprefix(AZURE)).unlink(missing_ok=True)
+            told.append(
+                f"--answers\r\nContent-Type: application/http\r\nContent-ID: {number}\r\n\r\n"
+                "HTTP/1.1 202 Accepted\r\nx-ms-request-id: 1\r\nx-ms-version: 2024-08-04\r\n\r\n\r\n"
+            )
+        text = f"{''.join(told)}--answers--\r\n"
+        self._answer(202, text.encode(), AZURE_HEADERS | {"Content-Type": "multipart/mixed; boundary=answers"})
 
     def _names(self, bucket, prefix):
         found = [path.relative_to(bucket).as_posix() for path in sorted(bucket.rglob("*")) if path.is_file()]
@@ -72,7 +112,7 @@ class Handler(BaseHTTPRequestHandler):
         if "action" in query:  # of accounts that have folders; this one has none
             self._answer(400, b"", AZURE_HEADERS | {"x-ms-error-code": "HierarchicalNamespaceNotEnabled"})
         elif query.get("comp") == "list" and container.is_dir():
-            self._azure_list(container, query.get("prefix", ""))
+            self._azure_list(container, query)
         elif name and (container / name).is_file():
             self._bytes((container / name).read_bytes(), AZURE_HEADERS | BLOB_HEADERS)
         else:
@@ -82,10 +122,13 @@ class Handler(BaseHTTPRequestHandler):
                 404, text.encode(), AZURE_HEADERS | {"x-ms-error-code": code, "Content-Type": "application/xml"}
             )
 
-    def _azure_list(self, container, prefix):
+    def _azure_list(self, container, query):
+        prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
         blobs, folders = [], set()
         for name in self._names(container, prefix):
-            head, deeper, _ = name[len(prefix) :].partition("/")
+            if name < query.get("startFrom", ""):
+                continue
+            head, deeper, _ = name[len(prefix) :].partition(delimiter) if delimiter else ("", "", "")
             if deeper:
                 folders.add(f"{prefix}{head}/")
                 continue

@@ -1,4 +1,4 @@
-"""The feedback store in an object store: written, followed and raced for as on a disk."""
+"""The feedback store in S3, in Google's and in Azure's storage: written, followed and raced for as on a disk."""
 
 import json
 import subprocess
@@ -15,45 +15,57 @@ from flywheel.components.contracts.feedback import SCHEMA
 from flywheel.components.intake.ingest import ingest
 from flywheel.components.store import delta_table, streamed_append
 from flywheel.components.store.tables import SCHEMAS
-from tests.intake import object_store
+from tests.intake import cloud_servers, object_store
 from tests.store.test_delta_table import rows
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-GOOGLE_KEY = {"disable_oauth": True, "client_email": "", "private_key": "", "private_key_id": ""}
 TABLES = ("interactions", "feedback", "quarantine")
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """Folder of the bucket, and the server's address."""
-    root = tmp_path_factory.mktemp("s3")
-    server = subprocess.Popen([sys.executable, object_store.__file__, str(root)], stdout=subprocess.PIPE, text=True)
+@pytest.fixture(scope="module", params=["s3", "gs", "abfs"])
+def served(request, tmp_path_factory):
+    """Name of the protocol, folder of the bucket, and options that lead to the server."""
+    root = tmp_path_factory.mktemp(request.param)
+    (root / "bucket").mkdir()
+    script, more = (cloud_servers, [str(root / "requests")]) if request.param == "abfs" else (object_store, [])
+    server = subprocess.Popen([sys.executable, script.__file__, str(root), *more], stdout=subprocess.PIPE, text=True)
     try:
-        yield root / "bucket", server.stdout.readline().strip()
+        place = server.stdout.readline().strip()
+        yield request.param, root / "bucket", options(place)[request.param]
     finally:
         server.kill()
         server.wait()
         server.stdout.close()
 
 
-@pytest.fixture(params=["s3", "gs"])
-def bucket(served, request, monkeypatch):
-    """Its folder, and its address."""
-    folder, endpoint = served
-    options = {
+def options(place):
+    google = {"gcs_base_url": place, "disable_oauth": True, "client_email": "", "private_key": "", "private_key_id": ""}
+    return {
         "s3": {
-            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_ENDPOINT_URL": place,
             "AWS_ACCESS_KEY_ID": "k",
             "AWS_SECRET_ACCESS_KEY": "s",
             "AWS_REGION": "us-east-1",
             "AWS_ALLOW_HTTP": "true",
         },
-        "gs": {"GOOGLE_SERVICE_ACCOUNT_KEY": json.dumps(GOOGLE_KEY | {"gcs_base_url": endpoint})},
+        "gs": {"GOOGLE_SERVICE_ACCOUNT_KEY": json.dumps(google)},
+        "abfs": {
+            "AZURE_STORAGE_ENDPOINT": f"http://127.0.0.1:{place}/account",
+            "AZURE_STORAGE_ACCOUNT_NAME": "account",
+            "AZURE_STORAGE_ACCOUNT_KEY": "a2V5",
+            "AZURE_ALLOW_HTTP": "true",
+        },
     }
-    monkeypatch.setenv("FLYWHEEL_STORAGE_OPTIONS", json.dumps(options[request.param]))
+
+
+@pytest.fixture
+def bucket(served, monkeypatch):
+    """Its folder, and its address."""
+    protocol, folder, given = served
+    monkeypatch.setenv("FLYWHEEL_STORAGE_OPTIONS", json.dumps(given))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("FLYWHEEL_PSEUDONYM_KEY", "0123456789abcdef" * 2)
-    return folder / request.param, f"{request.param}://bucket/{request.param}"
+    return folder, f"{protocol}://bucket"
 
 
 def write_log(path: Path, names: range) -> None:
