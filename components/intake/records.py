@@ -13,6 +13,8 @@ from flywheel.components.intake.formats.fields import NO_CONSENT, NoConsent, Not
 from flywheel.components.intake.ratings import RatingRule
 
 FORMATS = registry.NAMES
+_ESSENCE = ("messages", "response", "interaction", "conversation", "timestamp")  # a record has some of them
+_NAMED = 12  # fields of an unknown row that are named
 
 
 @dataclass(slots=True)  # not frozen, as RawRow
@@ -65,6 +67,8 @@ def read_odd_record(
         raise Refused("no_consent", NO_CONSENT)
     try:
         fields = shape.read(value, rule)
+        if shape.name == registry.OWN and all(fields.get(name) in (None, []) for name in _ESSENCE):
+            raise ValueError(_unknown(value))
         annotator = Annotator(fields.pop("annotator", Annotator.USER))
         assumed = shape.timeless and fields.get("timestamp") is None
         moment = modified if assumed else timestamps.parse(fields.get("timestamp"))
@@ -82,6 +86,15 @@ def read_odd_record(
     except ValidationError as error:
         raise Refused("invalid_record", _words(error)) from error
     return ReadRecord(record, shape.name, annotator, assumed)
+
+
+def _unknown(value: dict[str, Any]) -> str:
+    """Words for a row of nobody's format, for which "the timestamp is missing" would be the least of its problems."""
+    names = ", ".join(list(value)[:_NAMED])
+    return (
+        f"no format knows this row: no prompt, messages, response, interaction, conversation or timestamp among its "
+        f"fields ({names}); rename them as the intake's README says, or name the log's format"
+    )
 
 
 def _words(error: ValidationError) -> str:

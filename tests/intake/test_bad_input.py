@@ -175,6 +175,28 @@ def test_a_bad_field_is_named(tmp_path, fields, reason, words):
     assert summary.rows_in == 2
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        {
+            "message_id": "m1",
+            "parent_id": None,
+            "text": "Can you help?",
+            "role": "prompter",
+            "created_date": "2023-02-05",
+        },
+        {"question_id": "q", "model_a": "a", "winner": "model_b", "conversation_a": [{"role": "user", "content": "?"}]},
+        {"anna@example.org": 1},
+    ],
+)
+def test_a_row_of_nobodys_format_is_told_what_it_lacks(tmp_path, row):
+    summary = run(put(tmp_path / "log.jsonl", json.dumps(row), line(prompt="good")), tmp_path / "s")
+    assert (summary.accepted, summary.quarantined) == (1, {"invalid_record": 1})
+    detail = reasons(tmp_path / "s")["invalid_record"]["detail"]
+    assert detail.startswith("no format knows this row: no prompt, messages,")
+    assert all(name.replace("anna@example.org", "[EMAIL_1]") in detail for name in row)
+
+
 def test_a_day_of_skew_is_allowed(tmp_path):
     assert run(put(tmp_path / "log.jsonl", line(timestamp="2026-11-21T23:00:00Z")), tmp_path / "s").accepted == 1
 
