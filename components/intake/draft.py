@@ -1,5 +1,6 @@
 """A row on its way into the tables: ids are known, texts are not scrubbed yet. Never written as it is."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -17,6 +18,7 @@ from flywheel.components.intake.table_rows import TableRows
 
 UNKNOWN_LANGUAGE = "und"  # BCP 47: undetermined
 _ORIGIN = "intake"  # attribute that says where a row came from
+_COMPACT = f'{{"{_ORIGIN}":{{'  # as orjson writes it
 _SCORE = SignalKind.SCORE
 _new = tuple.__new__  # half the time of calling a NamedTuple
 
@@ -86,7 +88,7 @@ class Draft(msgspec.Struct, gc=False):
         ]
         own = [signal if signal[1] is not _SCORE else (*signal[:3], next(more), *signal[4:]) for signal in own]
         attributes = rebuild(self.attributes, more) if self.attributes else {}
-        origin = f'{{"{_ORIGIN}":{{{_members_of_file(origin_file)},{self.origin}}}}}'
+        origin = f"{_COMPACT}{_members_of_file(origin_file)},{self.origin}}}}}"
         identity, subject, moment = self.interaction_id, self.subject, self.moment
         if not self.content:
             shared = (identity, subject, moment, source, run_id, _with_origin(attributes, origin))
@@ -123,12 +125,13 @@ def _with_origin(attributes: dict[str, Any], origin: str) -> str:
     """Write the attributes and the origin, which takes the place of an attribute of its name."""
     if not attributes:
         return origin
-    if _ORIGIN not in attributes:
+    if _ORIGIN not in attributes and origin.startswith(_COMPACT):
         try:
             return f"{orjson.dumps(attributes, default=str)[:-1].decode()},{origin[1:]}"
         except TypeError:  # what orjson refuses is written another way, and then all of it
             pass
-    return text_of(attributes | orjson.loads(origin))
+    # orjson reads no lone surrogates, and long integers as floats
+    return text_of(attributes | json.loads(origin))
 
 
 def canonical(value: Any) -> bytes:

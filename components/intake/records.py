@@ -92,7 +92,7 @@ def _unknown(value: dict[str, Any]) -> str:
     """Words for a row of nobody's format, for which "the timestamp is missing" would be the least of its problems."""
     names = ", ".join(list(value)[:_NAMED])
     return (
-        f"no format knows this row: no prompt, messages, response, interaction, conversation or timestamp among its "
+        f"no format knows this row: no prompt, {', '.join(_ESSENCE[:-1])} or {_ESSENCE[-1]} among its "
         f"fields ({names}); rename them as the intake's README says, or name the log's format"
     )
 

@@ -10,8 +10,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
+from deltalake.fs import DeltaStorageHandler
 
 from flywheel.components.contracts.tables import TableName
 from flywheel.components.store.errors import StoreError
@@ -29,6 +31,11 @@ def beyond_files(delta: DeltaTable) -> list[str]:
 def names(delta: DeltaTable) -> list[str]:
     """Names of the files of an open version, in the table's folder."""
     return [urllib.parse.unquote(uri.rsplit("/", 1)[-1]) for uri in delta.file_uris()]
+
+
+def remote(delta: DeltaTable) -> pafs.PyFileSystem:
+    """The table's folder in its object store, opened with the options that the table was opened with."""
+    return pafs.PyFileSystem(DeltaStorageHandler.from_table(delta._table))
 
 
 def plain_files(delta: DeltaTable, store: str, table: TableName) -> list[Path] | None:

@@ -20,17 +20,17 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
-from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction
 
 from flywheel.components.contracts.tables import TableName
+from flywheel.components.store import data_files
 from flywheel.components.store.location import local_folder
 from flywheel.components.store.tables import ID_COLUMN, SCHEMAS
 
 # Ids and texts hardly repeat: a dictionary of them is thrown away when its page is full, after a third of the CPU of a
 # write went into it. And nobody asks for the texts from "a" to "b": without statistics the log of the table holds no
 # beginnings of texts.
-TEXTS = frozenset(("messages", "prompt", "response", "correction", "text", "attributes", "row", "record"))
+_TEXTS = frozenset(("messages", "prompt", "response", "correction", "text", "attributes", "row", "record"))
 _RULES = ("delta.constraints.", "delta.columnMapping.")
 _LONGEST_BOUND = 64  # characters: longer ones tell a reader little and make the log long
 
@@ -70,7 +70,7 @@ def add(
         return
     name = f"part-00000-{uuid.uuid4()}-c000.snappy.parquet"
     folder = local_folder(store)
-    remote = None if folder is not None else pafs.PyFileSystem(DeltaStorageHandler.from_table(delta._table))
+    remote = None if folder is not None else data_files.remote(delta)
     path = name if folder is None else str(folder / table / name)
 
     def remove() -> None:
@@ -109,9 +109,9 @@ def _asks_for_more(delta: DeltaTable) -> bool:
 
 
 def _write(stream: IO[bytes], table: TableName, rows: Iterable[pa.Table]) -> pq.FileMetaData:
-    plain = {ID_COLUMN[table], *TEXTS}
+    plain = {ID_COLUMN[table], *_TEXTS}
     repeated = [name for name in SCHEMAS[table].names if name not in plain]
-    told = [name for name in SCHEMAS[table].names if name not in TEXTS]
+    told = [name for name in SCHEMAS[table].names if name not in _TEXTS]
     written: list[pq.FileMetaData] = []
     with pq.ParquetWriter(
         stream,

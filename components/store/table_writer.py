@@ -11,10 +11,8 @@ from typing import BinaryIO, cast
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
-from deltalake.fs import DeltaStorageHandler
 
 from flywheel.components.contracts.tables import TableName, TableReference
 from flywheel.components.store import data_files, delta_table
@@ -164,8 +162,7 @@ class TableWriter:
         try:
             if self._folder is not None:
                 return (self._folder / name).open("rb")
-            remote = pafs.PyFileSystem(DeltaStorageHandler.from_table(self._delta._table))
-            return cast(BinaryIO, remote.open_input_file(name))
+            return cast(BinaryIO, data_files.remote(self._delta).open_input_file(name))
         except (OSError, pa.ArrowException) as error:
             raise StoreError(
                 f"cannot read file {name} of table {self._table} of store {self._store}: {error}"

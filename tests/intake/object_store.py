@@ -22,6 +22,17 @@ _GOOGLE_NEW = "x-goog-if-generation-match"
 _MODIFIED = "2026-11-20T09:00:00.000Z"
 
 
+def s3_options(endpoint: str) -> dict[str, str]:
+    """Storage options that lead to the server at this address."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "k",
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "AWS_REGION": "us-east-1",
+        "AWS_ALLOW_HTTP": "true",
+    }
+
+
 class ObjectStore:
     """Serves the files below a folder; its first level holds the buckets."""
 

@@ -16,10 +16,14 @@ value = st.recursive(
 )
 
 
-@given(st.dictionaries(name, value, max_size=3), st.sampled_from(["log.jsonl", 'a "b".jsonl', "größer.jsonl"]))
+@given(
+    st.dictionaries(name, value, max_size=3),
+    st.sampled_from(["log.jsonl", 'a "b".jsonl', "größer.jsonl", "half \ud800"]),
+)
 @example({"big": 2**70}, "log.jsonl")
 @example({1: 2}, "log.jsonl")
 @example({"intake": {"file": "theirs"}, "x": 1}, "log.jsonl")
+@example({"intake": 1}, "half \ud800")
 def test_the_origin_is_written_behind_the_attributes(attributes, file):
     intake = {"intake": {"file": file, "line": 3}}
     assert draft._with_origin(attributes, text_of(intake)) == text_of(attributes | intake)

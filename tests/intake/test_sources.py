@@ -18,7 +18,7 @@ from flywheel.components.intake.ingest import ingest
 from flywheel.components.intake.json_values import read_values, spans_lines
 from flywheel.components.intake.reading import read_rows
 from flywheel.components.store import delta_table
-from tests.intake.object_store import ObjectStore
+from tests.intake.object_store import ObjectStore, s3_options
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 ROW = '{{"prompt": "q{0}", "response": "a{0}", "timestamp": 1790000000}}'
@@ -100,14 +100,7 @@ def object_store(tmp_path, monkeypatch):
     (folder / "c.json.zst").write_bytes(zstd(b"[" + lines(3).strip() + b"]"))
     (folder / "notes.md").write_bytes(b"no log")
     server = ObjectStore(tmp_path / "objects")
-    options = {
-        "AWS_ENDPOINT_URL": server.endpoint,
-        "AWS_ACCESS_KEY_ID": "k",
-        "AWS_SECRET_ACCESS_KEY": "s",
-        "AWS_REGION": "us-east-1",
-        "AWS_ALLOW_HTTP": "true",
-    }
-    monkeypatch.setenv("FLYWHEEL_STORAGE_OPTIONS", json.dumps(options))
+    monkeypatch.setenv("FLYWHEEL_STORAGE_OPTIONS", json.dumps(s3_options(server.endpoint)))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     yield server
     server.close()

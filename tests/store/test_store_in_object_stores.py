@@ -41,13 +41,7 @@ def served(request, tmp_path_factory):
 def options(place):
     google = {"gcs_base_url": place, "disable_oauth": True, "client_email": "", "private_key": "", "private_key_id": ""}
     return {
-        "s3": {
-            "AWS_ENDPOINT_URL": place,
-            "AWS_ACCESS_KEY_ID": "k",
-            "AWS_SECRET_ACCESS_KEY": "s",
-            "AWS_REGION": "us-east-1",
-            "AWS_ALLOW_HTTP": "true",
-        },
+        "s3": object_store.s3_options(place),
         "gs": {"GOOGLE_SERVICE_ACCOUNT_KEY": json.dumps(google)},
         "abfs": {
             "AZURE_STORAGE_ENDPOINT": f"http://127.0.0.1:{place}/account",
